@@ -1,0 +1,1 @@
+//! The ports of dkimguard-core for Amazon SES.

@@ -1,0 +1,2 @@
+//! dkimguard.
+fn main() {}

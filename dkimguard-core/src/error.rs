@@ -1,0 +1,146 @@
+//! The errors: situations that a caller can act on.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why a text is no DNS name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ParseNameError {
+    /// There was nothing to read.
+    #[error("it is empty")]
+    Empty,
+    /// Two dots in a row, or a dot at the start.
+    #[error("it has an empty label (two dots in a row, or a dot at the start)")]
+    EmptyLabel,
+    /// A label over 63 octets.
+    #[error("a label has {octets} octets, and 63 is the most")]
+    LabelTooLong {
+        /// How many it has.
+        octets: usize,
+    },
+    /// A name over 255 octets.
+    #[error("it takes {octets} octets, and 255 is the most")]
+    NameTooLong {
+        /// How many it takes in a message.
+        octets: usize,
+    },
+    /// A blank or a control character.
+    #[error("it holds the character {character:?}, which must be escaped in a name")]
+    BadCharacter {
+        /// The character.
+        character: char,
+    },
+    /// A backslash without a character or three decimal digits up to 255 behind it.
+    #[error("it has a backslash that no character and no three digits up to 255 follow")]
+    BadEscape,
+    /// Characters beyond ASCII that UTS #46 doesn't allow in a name.
+    #[error("its characters beyond ASCII are not allowed in a domain name")]
+    NotInternationalised,
+}
+
+/// Why a question got no response. It is evidence, so it can be compared and kept; it is never an absence.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// Nothing came back.
+    #[error("no answer within {} × {attempts}", show(.timeout))]
+    Timeout {
+        /// How long each attempt waited.
+        timeout: Duration,
+        /// How many attempts were made.
+        attempts: u32,
+    },
+    /// The host says that nobody listens on the port.
+    #[error("connection refused: nothing listens on that port")]
+    PortClosed,
+    /// A router or the host says that the host or its network cannot be reached.
+    #[error("host unreachable")]
+    Unreachable,
+    /// This machine has no route to the address; it says nothing about the server.
+    #[error("this machine has no route to it")]
+    NoRoute,
+    /// What came back is no DNS message, or doesn't answer the question.
+    #[error("malformed answer: {0}")]
+    Malformed(String),
+    /// The answer over UDP was cut short, and TCP failed.
+    #[error("truncated over UDP, and over TCP: {0}")]
+    TruncatedThenTcp(Box<LookupError>),
+    /// The encrypted channel could not be set up.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// This machine could not send: its sockets, memory or permissions are at their limit.
+    #[error("this machine could not send: {0}")]
+    Local(String),
+    /// The engine doesn't serve this kind of vantage point.
+    #[error("this look-up engine does not serve {0}")]
+    Unsupported(&'static str),
+}
+
+impl LookupError {
+    /// Whether the fault is on this machine, so that nothing is known about the other side.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::NoRoute | Self::Local(_) | Self::Unsupported(_))
+    }
+}
+
+fn show(duration: &Duration) -> String {
+    format!("{duration:?}")
+}
+
+/// Why a provider (the mail provider, the zone's host, the history) did not tell.
+#[derive(Debug, Error)]
+#[error("{provider}: {operation} {}", kind.verb())]
+pub struct ProviderError {
+    /// Which provider, as people call it: `SES us-east-1`.
+    pub provider: String,
+    /// Which call: `ses:GetEmailIdentity`.
+    pub operation: String,
+    /// The situation.
+    pub kind: ProviderErrorKind,
+    /// What the provider or the transport said.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The situations that a caller can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProviderErrorKind {
+    /// Credentials are absent, expired or not accepted.
+    Credentials,
+    /// The credentials are good and lack a permission.
+    Denied,
+    /// The provider doesn't know what was named.
+    NotFound,
+    /// What was seen before is no longer so.
+    Stale,
+    /// Too many calls; later it may work.
+    Throttled,
+    /// No answer, or the provider's own fault; later it may work.
+    Unavailable,
+    /// An answer that cannot be used.
+    Unusable,
+}
+
+impl ProviderErrorKind {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Credentials => "has no usable credentials",
+            Self::Denied => "was denied",
+            Self::NotFound => "found nothing",
+            Self::Stale => "is outdated",
+            Self::Throttled => "was throttled",
+            Self::Unavailable => "got no answer",
+            Self::Unusable => "gave an answer that cannot be used",
+        }
+    }
+}
+
+impl ProviderError {
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
+    }
+}

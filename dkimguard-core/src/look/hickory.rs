@@ -1,0 +1,1 @@
+//! The system's resolvers, DNS over TLS and HTTPS.

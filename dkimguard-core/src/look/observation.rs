@@ -1,0 +1,396 @@
+//! [`Question`], [`Vantage`], [`Response`], [`Observation`]: what was asked, from where, and what came back.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::error::LookupError;
+use crate::name::Name;
+use crate::record::{Record, RecordData, RecordKind, Soa, Txt};
+
+/// What is asked. A plain question has CD and DO clear; RD follows from the [`Vantage`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// About which name.
+    pub name: Name,
+    /// For records of which type.
+    pub kind: RecordKind,
+    /// The CD bit: the resolver shall not validate (RFC 4035 §3.2.2).
+    pub checking_disabled: bool,
+    /// The DO bit: signatures are wanted (RFC 3225).
+    pub dnssec_ok: bool,
+}
+
+impl Question {
+    /// A plain question.
+    pub fn new(name: Name, kind: RecordKind) -> Self {
+        Self { name, kind, checking_disabled: false, dnssec_ok: false }
+    }
+
+    /// The same question with the CD bit.
+    #[must_use]
+    pub fn with_checking_disabled(mut self) -> Self {
+        self.checking_disabled = true;
+        self
+    }
+
+    /// The same question with the DO bit.
+    #[must_use]
+    pub fn with_dnssec_ok(mut self) -> Self {
+        self.dnssec_ok = true;
+        self
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.kind)?;
+        if self.checking_disabled {
+            f.write_str(" +cd")?;
+        }
+        if self.dnssec_ok {
+            f.write_str(" +do")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a question is asked. It is data and carries the address, so that one engine serves every place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Vantage {
+    /// One address of a zone's name server, asked without recursion.
+    Authoritative {
+        /// The server's name; none where only its address was given.
+        server: Option<Name>,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A recursive resolver.
+    Resolver {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A recursive resolver that this machine is configured to use.
+    System {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A recursive resolver behind DNS over TLS (RFC 7858).
+    Tls {
+        /// The address.
+        address: SocketAddr,
+        /// The name in its certificate.
+        server_name: String,
+    },
+    /// A recursive resolver behind DNS over HTTPS (RFC 8484).
+    Https {
+        /// The address.
+        address: SocketAddr,
+        /// The name in its certificate.
+        server_name: String,
+        /// The path of the service: `/dns-query`.
+        path: String,
+    },
+}
+
+impl Vantage {
+    /// The address asked.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Authoritative { address, .. }
+            | Self::Resolver { address }
+            | Self::System { address }
+            | Self::Tls { address, .. }
+            | Self::Https { address, .. } => *address,
+        }
+    }
+
+    /// Whether questions carry the RD bit.
+    pub fn is_recursive(&self) -> bool {
+        !self.is_authoritative()
+    }
+
+    /// Whether it is a zone's name server.
+    pub fn is_authoritative(&self) -> bool {
+        matches!(self, Self::Authoritative { .. })
+    }
+
+    /// The kind in the JSON: `authoritative`, `resolver`, `system`, `https`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Authoritative { .. } => "authoritative",
+            Self::Resolver { .. } | Self::Tls { .. } => "resolver",
+            Self::System { .. } => "system",
+            Self::Https { .. } => "https",
+        }
+    }
+}
+
+/// `ns1.example.com (192.0.2.1:53)`, `resolver 192.0.2.53:53`, `https://dns.example/dns-query (192.0.2.53:443)`.
+impl fmt::Display for Vantage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authoritative { server: Some(server), address } => write!(f, "{server} ({address})"),
+            Self::Authoritative { server: None, address } => write!(f, "{address}"),
+            Self::Resolver { address } => write!(f, "resolver {address}"),
+            Self::System { address } => write!(f, "system resolver {address}"),
+            Self::Tls { address, server_name } => write!(f, "tls://{server_name} ({address})"),
+            Self::Https { address, server_name, path } => {
+                write!(f, "https://{server_name}{path} ({address})")
+            }
+        }
+    }
+}
+
+/// What came back: the whole message, whatever its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The response code, with the upper bits of EDNS.
+    pub rcode: Rcode,
+    /// The AA bit.
+    pub authoritative: bool,
+    /// The RA bit.
+    pub recursion_available: bool,
+    /// The AD bit: the resolver has validated.
+    pub authentic: bool,
+    /// The answer section, in its order.
+    pub answers: Vec<Record>,
+    /// The authority section, in its order.
+    pub authority: Vec<Record>,
+    /// The additional section without the OPT record, in its order.
+    pub additional: Vec<Record>,
+    /// The extended errors (RFC 8914).
+    pub extended_errors: Vec<ExtendedError>,
+    /// How it came.
+    pub transport: Transport,
+    /// From the first attempt's start to the answer.
+    pub elapsed: Duration,
+}
+
+impl Response {
+    /// An empty response with this code; a beginning for fakes.
+    pub fn new(rcode: Rcode) -> Self {
+        Self {
+            rcode,
+            authoritative: false,
+            recursion_available: false,
+            authentic: false,
+            answers: Vec::new(),
+            authority: Vec::new(),
+            additional: Vec::new(),
+            extended_errors: Vec::new(),
+            transport: Transport::Udp,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// The distinct CNAME targets that the answer gives for this very name.
+    pub fn cnames(&self, name: &Name) -> Vec<&Name> {
+        let mut targets: Vec<&Name> = self
+            .answers
+            .iter()
+            .filter(|record| record.name == *name)
+            .filter_map(|record| match &record.data {
+                RecordData::Cname(target) => Some(target),
+                _ => None,
+            })
+            .collect();
+        targets.sort();
+        targets.dedup();
+        targets
+    }
+
+    /// Where the chain of CNAMEs that starts at this name ends, as far as the answer shows it.
+    pub fn chain_end<'a>(&'a self, name: &'a Name) -> &'a Name {
+        let mut end = name;
+        // A chain has at most as many links as the answer has records; a loop ends there too.
+        for _ in 0..self.answers.len() {
+            match self.cnames(end).first() {
+                Some(next) => end = next,
+                None => break,
+            }
+        }
+        end
+    }
+
+    /// The TXT records at the end of the chain that starts at this name.
+    pub fn texts<'a>(&'a self, name: &'a Name) -> Vec<&'a Txt> {
+        let end = self.chain_end(name);
+        self.answers
+            .iter()
+            .filter(|record| record.name == *end)
+            .filter_map(|record| match &record.data {
+                RecordData::Txt(txt) => Some(txt),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The SOA in the authority section and its owner: the proof of an absence (RFC 2308).
+    pub fn proof_of_absence(&self) -> Option<(&Record, &Soa)> {
+        self.authority.iter().find_map(|record| match &record.data {
+            RecordData::Soa(soa) => Some((record, soa)),
+            _ => None,
+        })
+    }
+
+    /// The NS records of the authority section, where the response is a referral: not authoritative, no answer,
+    /// no SOA. The owner of the first is where the cut is.
+    pub fn referral(&self) -> Option<(&Name, Vec<&Name>)> {
+        if self.rcode != Rcode::NOERROR
+            || self.authoritative
+            || !self.answers.is_empty()
+            || self.proof_of_absence().is_some()
+        {
+            return None;
+        }
+        let mut cut = None;
+        let mut servers = Vec::new();
+        for record in &self.authority {
+            if let RecordData::Ns(server) = &record.data
+                && *cut.get_or_insert(&record.name) == &record.name
+            {
+                servers.push(server);
+            }
+        }
+        Some((cut?, servers))
+    }
+}
+
+/// A response code (RFC 1035 §4.1.1, RFC 6895 §2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rcode(pub u16);
+
+impl Rcode {
+    /// No error.
+    pub const NOERROR: Self = Self(0);
+    /// The server could not read the question.
+    pub const FORMERR: Self = Self(1);
+    /// The server failed.
+    pub const SERVFAIL: Self = Self(2);
+    /// The name does not exist.
+    pub const NXDOMAIN: Self = Self(3);
+    /// The server doesn't know this kind of question.
+    pub const NOTIMP: Self = Self(4);
+    /// The server doesn't want to answer.
+    pub const REFUSED: Self = Self(5);
+    /// The server isn't authoritative for the zone.
+    pub const NOTAUTH: Self = Self(9);
+}
+
+impl fmt::Display for Rcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.pad("NOERROR"),
+            1 => f.pad("FORMERR"),
+            2 => f.pad("SERVFAIL"),
+            3 => f.pad("NXDOMAIN"),
+            4 => f.pad("NOTIMP"),
+            5 => f.pad("REFUSED"),
+            6 => f.pad("YXDOMAIN"),
+            9 => f.pad("NOTAUTH"),
+            16 => f.pad("BADVERS"),
+            number => f.pad(&format!("RCODE{number}")),
+        }
+    }
+}
+
+/// An extended DNS error (RFC 8914): a hint, which a resolver may drop or change on the second answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ExtendedError {
+    /// The code.
+    pub code: u16,
+    /// The server's own words, often empty.
+    pub text: String,
+}
+
+impl ExtendedError {
+    /// The code's name in IANA's registry; `Code 99` for one that this version doesn't know.
+    pub fn name(&self) -> String {
+        EXTENDED_ERRORS
+            .get(usize::from(self.code))
+            .map_or_else(|| format!("Code {}", self.code), |name| (*name).to_owned())
+    }
+}
+
+impl fmt::Display for ExtendedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name())?;
+        if !self.text.is_empty() {
+            write!(f, ": {}", self.text)?;
+        }
+        Ok(())
+    }
+}
+
+/// IANA's registry of extended DNS errors, by code.
+const EXTENDED_ERRORS: [&str; 30] = [
+    "Other Error",
+    "Unsupported DNSKEY Algorithm",
+    "Unsupported DS Digest Type",
+    "Stale Answer",
+    "Forged Answer",
+    "DNSSEC Indeterminate",
+    "DNSSEC Bogus",
+    "Signature Expired",
+    "Signature Not Yet Valid",
+    "DNSKEY Missing",
+    "RRSIGs Missing",
+    "No Zone Key Bit Set",
+    "NSEC Missing",
+    "Cached Error",
+    "Not Ready",
+    "Blocked",
+    "Censored",
+    "Filtered",
+    "Prohibited",
+    "Stale NXDomain Answer",
+    "Not Authoritative",
+    "Not Supported",
+    "No Reachable Authority",
+    "Network Error",
+    "Invalid Data",
+    "Signature Expired before Valid",
+    "Too Early",
+    "Unsupported NSEC3 Iterations Value",
+    "Unable to conform to policy",
+    "Synthesized",
+];
+
+/// How a response came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// One datagram.
+    Udp,
+    /// A connection, after the datagram was truncated.
+    Tcp,
+    /// DNS over TLS.
+    Tls,
+    /// DNS over HTTPS.
+    Https,
+}
+
+impl Transport {
+    /// The transport in the JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// One question asked at one place, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// What was asked.
+    pub question: Question,
+    /// Where.
+    pub vantage: Vantage,
+    /// What came back, or why nothing did.
+    pub outcome: Result<Response, LookupError>,
+}

@@ -1,0 +1,109 @@
+//! The ports: what dkimguard needs from the outside. Each doc is a contract.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::{BoxStream, StreamExt};
+use jiff::Timestamp;
+
+use crate::error::{LookupError, ProviderError};
+use crate::identity::Identity;
+use crate::look::{Observation, Question, Response, Vantage};
+use crate::name::Name;
+
+/// How many questions the provided [`DnsLookup::ask_many`] keeps under way.
+const ASK_MANY_AT_ONCE: usize = 64;
+
+/// Asks DNS questions at any place.
+///
+/// # For implementers
+/// - The answer is the message that came, whatever its code, or a [`LookupError`]; never a cached one, and never
+///   one that was followed: a CNAME is in the answer section or it isn't there.
+/// - Only a message from the address asked that echoes id and question is an answer.
+/// - A truncated answer is asked again over TCP; the one that counts is TCP's.
+/// - The call ends within the engine's own time limits, on every path.
+/// - RD is set where [`Vantage::is_recursive`], and CD and DO as the question says.
+#[async_trait]
+pub trait DnsLookup: Debug + Send + Sync {
+    /// Asks one question at one place.
+    async fn ask(&self, question: &Question, vantage: &Vantage) -> Result<Response, LookupError>;
+
+    /// Asks many; the observations come as they are ready, in any order. An engine that can do better than
+    /// one [`ask`](Self::ask) after the other, with 64 under way, overrides this.
+    fn ask_many<'a>(&'a self, asks: BoxStream<'a, (Question, Vantage)>) -> BoxStream<'a, Observation> {
+        asks.map(move |(question, vantage)| async move {
+            let outcome = self.ask(&question, &vantage).await;
+            Observation { question, vantage, outcome }
+        })
+        .buffer_unordered(ASK_MANY_AT_ONCE)
+        .boxed()
+    }
+}
+
+/// Tells which identities a mail provider holds, and what they need in DNS.
+///
+/// # For implementers
+/// - An identity of which a detail could not be learnt is given all the same, with the gap in
+///   [`Identity::gaps`]; an error stands for an identity, or a place where identities live, of which nothing
+///   could be learnt.
+/// - A status or origin that isn't known here is passed on as it came.
+#[async_trait]
+pub trait IdentitySource: Debug + Send + Sync {
+    /// The identities of this domain: one for each account and region that holds it. Empty means that every
+    /// place was asked and none knows the domain; a place that couldn't be asked is an error in the list.
+    async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>>;
+
+    /// All identities, in the provider's cheap way. The stream goes on behind an error.
+    fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>>;
+}
+
+/// Tells the time; the seam for tests.
+pub trait Clock: Debug + Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ident),*) => {$(
+        #[async_trait]
+        impl<T: DnsLookup + ?Sized> DnsLookup for $pointer<T> {
+            async fn ask(&self, question: &Question, vantage: &Vantage) -> Result<Response, LookupError> {
+                (**self).ask(question, vantage).await
+            }
+
+            fn ask_many<'a>(&'a self, asks: BoxStream<'a, (Question, Vantage)>) -> BoxStream<'a, Observation> {
+                (**self).ask_many(asks)
+            }
+        }
+
+        #[async_trait]
+        impl<T: IdentitySource + ?Sized> IdentitySource for $pointer<T> {
+            async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>> {
+                (**self).find(domain).await
+            }
+
+            fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
+                (**self).identities()
+            }
+        }
+
+        impl<T: Clock + ?Sized> Clock for $pointer<T> {
+            fn now(&self) -> Timestamp {
+                (**self).now()
+            }
+        }
+    )*};
+}
+
+forward!(Arc, Box);

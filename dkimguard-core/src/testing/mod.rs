@@ -1,0 +1,1 @@
+//! Fakes, a manual clock, a lab of name servers on loopback.

@@ -1,0 +1,2 @@
+//! One shot.
+fn main() {}
