@@ -1,7 +1,7 @@
 //! Fakes, a manual clock, a lab of name servers on loopback.
 //!
 //! A [`World`] is a small model of the DNS as a value: zones, the servers that hold them, resolvers, and what is
-//! wrong with each. [`FakeDns`] asks it in memory. [`FakeSource`] is a mail provider, and
+//! wrong with each. [`FakeDns`] asks it in memory, a [`Lab`] serves it over sockets. [`FakeSource`] is a mail provider, and
 //! [`ManualClock`] a clock, for the same tests.
 //!
 //! ```
@@ -22,6 +22,7 @@ mod easy_dkim;
 mod fake_dns;
 mod fake_source;
 mod fault;
+mod lab;
 mod manual_clock;
 mod resolver;
 mod server;
@@ -32,6 +33,7 @@ pub use easy_dkim::{HOSTED_ZONE, PUBLIC_KEY, TOKENS, easy_dkim_identity};
 pub use fake_dns::FakeDns;
 pub use fake_source::FakeSource;
 pub use fault::{Fault, ScopedFault};
+pub use lab::Lab;
 pub use manual_clock::ManualClock;
 pub use resolver::Resolver;
 pub use server::Server;
