@@ -2,7 +2,7 @@
 //!
 //! A [`World`] is a small model of the DNS as a value: zones, the servers that hold them, resolvers, and what is
 //! wrong with each. [`FakeDns`] asks it in memory, a [`Lab`] serves it over sockets. [`FakeSource`] is a mail provider, and
-//! [`ManualClock`] a clock, for the same tests.
+//! [`ManualClock`] a clock, for the same tests. [`conformance`] holds the suites that implementations of the ports run.
 //!
 //! ```
 //! use dkimguard_core::look::Rcode;
@@ -18,6 +18,7 @@
 //! });
 //! ```
 
+pub mod conformance;
 mod easy_dkim;
 mod fake_dns;
 mod fake_source;
