@@ -124,7 +124,7 @@ impl FileSource {
             Err(error) => {
                 let text = str::from_utf8(&octets[..error.valid_up_to()]).unwrap_or_default();
                 let reason = format!("the octet 0x{:02x} is no UTF-8", octets[text.len()]);
-                Err(Refusal { at: text.len(), reason }.in_file(text, path))
+                Err(Refusal::new(text.len(), reason).in_file(text, path))
             }
         }
     }
@@ -180,6 +180,10 @@ struct Refusal {
 }
 
 impl Refusal {
+    fn new(at: usize, reason: impl Into<String>) -> Self {
+        Self { at, reason: reason.into() }
+    }
+
     fn in_file(self, text: &str, path: &Path) -> FileError {
         let (line, column) = place(text, self.at);
         FileError::Refused { path: path.to_owned(), line, column, reason: self.reason }
@@ -212,7 +216,7 @@ impl Collection {
             Entry::Occupied(earlier) => {
                 let (line, _) = place(text, self.places[*earlier.get()]);
                 let reason = format!("`{}` is already in line {line}", identity.domain());
-                Err(Refusal { at, reason })
+                Err(Refusal::new(at, reason))
             }
             Entry::Vacant(vacant) => {
                 vacant.insert(self.identities.len());
@@ -260,7 +264,7 @@ fn parse_line(line: &str, offset: usize) -> Result<(usize, Identity), Refusal> {
 
 /// The identity, and where its domain stands.
 fn parse_identity(mut table: Table<'_>) -> Result<(usize, Identity), Refusal> {
-    let missing = Refusal { at: table.at, reason: "the identity has no `domain`".to_owned() };
+    let missing = Refusal::new(table.at, "the identity has no `domain`");
     let domain = table.take("domain");
     let tokens = table.take("tokens");
     let hosted_zone = table.take("hosted_zone");
@@ -274,7 +278,7 @@ fn parse_identity(mut table: Table<'_>) -> Result<(usize, Identity), Refusal> {
 
     let (at, domain) = parse_name(domain.ok_or(missing)?)?;
     if domain.is_root() {
-        return Err(Refusal { at, reason: "the root `.` is no mail domain".to_owned() });
+        return Err(Refusal::new(at, "the root `.` is no mail domain"));
     }
     let hosted_zone = hosted_zone.map(parse_name).transpose()?;
     let selectors = match (tokens, selectors) {
@@ -282,10 +286,10 @@ fn parse_identity(mut table: Table<'_>) -> Result<(usize, Identity), Refusal> {
         (None, Some(selectors)) => parse_selectors(selectors)?,
         (Some(tokens), Some(selectors)) => {
             let at = tokens.key_at.max(selectors.key_at);
-            return Err(Refusal { at, reason: format!("`{domain}` has both `tokens` and `selectors`") });
+            return Err(Refusal::new(at, format!("`{domain}` has both `tokens` and `selectors`")));
         }
         (None, None) => {
-            return Err(Refusal { at, reason: format!("`{domain}` has neither `tokens` nor `selectors`") });
+            return Err(Refusal::new(at, format!("`{domain}` has neither `tokens` nor `selectors`")));
         }
     };
     let id = IdentityId { provider: PROVIDER.to_owned(), account: None, region: None, domain };
@@ -301,7 +305,7 @@ fn parse_identity(mut table: Table<'_>) -> Result<(usize, Identity), Refusal> {
             "the name of a record of `{}` is no domain name: {error}",
             excerpt(&identity.domain().to_string())
         );
-        return Err(Refusal { at, reason });
+        return Err(Refusal::new(at, reason));
     }
     Ok((at, identity))
 }
@@ -317,11 +321,13 @@ fn parse_tokens(tokens: Field<'_>, hosted_zone: Option<Name>) -> Result<Vec<Sele
         let label = name_of(at, &text)?;
         if text.contains('.') || label.label_count() != 1 {
             let reason = format!("`{}` is no token: a token is one label, without dots", excerpt(&text));
-            return Err(Refusal { at, reason });
+            return Err(Refusal::new(at, reason));
         }
-        let target = label.appended(&hosted_zone).map_err(|error| Refusal {
-            at,
-            reason: format!("`{}` is no domain name: {error}", excerpt(&format!("{label}.{hosted_zone}"))),
+        let target = label.appended(&hosted_zone).map_err(|error| {
+            Refusal::new(
+                at,
+                format!("`{}` is no domain name: {error}", excerpt(&format!("{label}.{hosted_zone}"))),
+            )
         })?;
         push_selector(&mut selectors, at, Selector { label, value: ExpectedValue::Cname(target) })?;
     }
@@ -332,7 +338,7 @@ fn parse_selectors(list: Field<'_>) -> Result<Vec<Selector>, Refusal> {
     let mut selectors = Vec::new();
     for selector in non_empty_list(list, "selectors")? {
         let mut table = selector.table("a selector")?;
-        let missing = Refusal { at: table.at, reason: "the selector has no `label`".to_owned() };
+        let missing = Refusal::new(table.at, "the selector has no `label`");
         let label = table.take("label");
         let cname = table.take("cname");
         let txt = table.take("txt");
@@ -340,7 +346,7 @@ fn parse_selectors(list: Field<'_>) -> Result<Vec<Selector>, Refusal> {
 
         let (at, label) = parse_name(label.ok_or(missing)?)?;
         if label.is_root() {
-            return Err(Refusal { at, reason: "the root `.` is no selector".to_owned() });
+            return Err(Refusal::new(at, "the root `.` is no selector"));
         }
         let value = match (cname, txt) {
             (Some(cname), None) => ExpectedValue::Cname(parse_name(cname)?.1),
@@ -348,10 +354,7 @@ fn parse_selectors(list: Field<'_>) -> Result<Vec<Selector>, Refusal> {
             (None, None) => ExpectedValue::AnyKey,
             (Some(cname), Some(txt)) => {
                 let at = cname.key_at.max(txt.key_at);
-                return Err(Refusal {
-                    at,
-                    reason: format!("the selector `{label}` has both `cname` and `txt`"),
-                });
+                return Err(Refusal::new(at, format!("the selector `{label}` has both `cname` and `txt`")));
             }
         };
         push_selector(&mut selectors, at, Selector { label, value })?;
@@ -361,7 +364,7 @@ fn parse_selectors(list: Field<'_>) -> Result<Vec<Selector>, Refusal> {
 
 fn push_selector(selectors: &mut Vec<Selector>, at: usize, selector: Selector) -> Result<(), Refusal> {
     if selectors.iter().any(|earlier| earlier.label == selector.label) {
-        return Err(Refusal { at, reason: format!("the selector `{}` is there twice", selector.label) });
+        return Err(Refusal::new(at, format!("the selector `{}` is there twice", selector.label)));
     }
     selectors.push(selector);
     Ok(())
@@ -371,10 +374,7 @@ fn non_empty_list<'a>(field: Field<'a>, key: &str) -> Result<Vec<Node<'a>>, Refu
     let at = field.node.at;
     let list = field.list("a list")?;
     if list.is_empty() {
-        return Err(Refusal {
-            at,
-            reason: format!("`{key}` is an empty list, so there is nothing to look at"),
-        });
+        return Err(Refusal::new(at, format!("`{key}` is an empty list, so there is nothing to look at")));
     }
     Ok(list)
 }
@@ -383,14 +383,14 @@ fn parse_key(field: Field<'_>, selector: &Name) -> Result<KeyRecord, Refusal> {
     let (at, text) = field.text()?;
     match text.parse::<KeyRecord>() {
         Ok(key) if *key.key() != PublicKey::Revoked => Ok(key),
-        Ok(_) => Err(Refusal {
+        Ok(_) => Err(Refusal::new(
             at,
-            reason: format!("the `txt` of the selector `{selector}` is a revoked key (p= is empty)"),
-        }),
-        Err(error) => Err(Refusal {
+            format!("the `txt` of the selector `{selector}` is a revoked key (p= is empty)"),
+        )),
+        Err(error) => Err(Refusal::new(
             at,
-            reason: format!("the `txt` of the selector `{selector}` is no DKIM key record: {error}"),
-        }),
+            format!("the `txt` of the selector `{selector}` is no DKIM key record: {error}"),
+        )),
     }
 }
 
@@ -400,7 +400,7 @@ fn parse_mail_from(field: Field<'_>) -> Result<MailFrom, Refusal> {
     let domain = table.take("domain");
     let mx = table.take("mx");
     table.finish("`mail_from`", &MAIL_FROM_KEYS)?;
-    let missing = |key| Refusal { at: table_at, reason: format!("`mail_from` has no `{key}`") };
+    let missing = |key| Refusal::new(table_at, format!("`mail_from` has no `{key}`"));
     Ok(MailFrom {
         domain: parse_name(domain.ok_or_else(|| missing("domain"))?)?.1,
         mx: parse_name(mx.ok_or_else(|| missing("mx"))?)?.1,
@@ -411,7 +411,7 @@ fn parse_status(field: Field<'_>) -> Result<ProviderStatus, Refusal> {
     let (at, text) = field.text()?;
     STATUSES.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
         let known: Vec<&str> = STATUSES.iter().map(ProviderStatus::as_str).collect();
-        Refusal { at, reason: format!("`{}` is no status; known: {}", excerpt(&text), known.join(", ")) }
+        Refusal::new(at, format!("`{}` is no status; known: {}", excerpt(&text), known.join(", ")))
     })
 }
 
@@ -422,12 +422,11 @@ fn parse_time(field: Field<'_>) -> Result<Timestamp, Refusal> {
         Value::Text(text) => text,
         _ => return Err(field.unexpected("a time")),
     };
-    text.parse().map_err(|_| Refusal {
-        at,
-        reason: format!(
-            "`{}` is no time with its offset from UTC, such as 2026-11-20T10:00:00Z",
-            excerpt(&text)
-        ),
+    text.parse().map_err(|_| {
+        Refusal::new(
+            at,
+            format!("`{}` is no time with its offset from UTC, such as 2026-11-20T10:00:00Z", excerpt(&text)),
+        )
     })
 }
 
@@ -438,8 +437,7 @@ fn parse_name(field: Field<'_>) -> Result<(usize, Name), Refusal> {
 }
 
 fn name_of(at: usize, text: &str) -> Result<Name, Refusal> {
-    text.parse()
-        .map_err(|error| Refusal { at, reason: format!("`{}` is no domain name: {error}", excerpt(text)) })
+    text.parse().map_err(|error| Refusal::new(at, format!("`{}` is no domain name: {error}", excerpt(text))))
 }
 
 #[cfg(test)]

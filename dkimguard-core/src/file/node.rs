@@ -65,10 +65,7 @@ impl<'a> Node<'a> {
                 let span = error.span().unwrap_or_default();
                 let found = excerpt(text.get(span.clone()).unwrap_or_default());
                 let found = if found.is_empty() { found } else { format!(" (at `{found}`)") };
-                Err(Refusal {
-                    at: span.start,
-                    reason: format!("this is no TOML: {}{found}", error.message()),
-                })
+                Err(Refusal::new(span.start, format!("this is no TOML: {}{found}", error.message())))
             }
         }
     }
@@ -80,7 +77,7 @@ impl<'a> Node<'a> {
             // The place goes in front, with the file; there it is counted in the file and in characters.
             let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
             let column = if error.is_eof() { line.len() } else { error.column().saturating_sub(1) };
-            Refusal { at: offset + column, reason: format!("this is no JSON: {message}") }
+            Refusal::new(offset + column, format!("this is no JSON: {message}"))
         };
         let mut json = serde_json::Deserializer::from_str(line);
         let mut node = JsonNode { line, offset, fallback: offset }.deserialize(&mut json).map_err(refuse)?;
@@ -117,7 +114,7 @@ impl<'a> Node<'a> {
             Value::List(_) => "a list".to_owned(),
             Value::Table(_) => "a table".to_owned(),
         };
-        Refusal { at: self.at, reason: format!("{what} is {found}, and {expected} is expected") }
+        Refusal::new(self.at, format!("{what} is {found}, and {expected} is expected"))
     }
 
     fn from_toml_value(value: Spanned<DeValue<'a>>) -> Self {
@@ -167,7 +164,7 @@ impl<'a> Table<'a> {
         } else {
             format!("`{}` is no key of {what}; known: {}", excerpt(key), keys.join(", "))
         };
-        Err(Refusal { at: *at, reason })
+        Err(Refusal::new(*at, reason))
     }
 }
 
