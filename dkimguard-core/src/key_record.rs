@@ -386,6 +386,8 @@ mod tests {
             (format!("k=rsa;p={}", SPKI_1023.trim_end_matches('=')), rsa(1023)),
             (format!("k=rsa;p={SPKI_512}"), rsa(512)),
             (format!("k=rsa;p={}", SPKI_512.replace("==", "= =")), rsa(512)),
+            // The last four bits of the last character belong to no octet.
+            (format!("k=rsa;p={}", SPKI_512.replace("AQ==", "AR==")), rsa(512)),
             (format!("v=DKIM1; k=ed25519; p={ED25519}"), PublicKey::Ed25519),
             (format!("v=DKIM1; k=ed25519; p={}", ED25519.trim_end_matches('=')), PublicKey::Ed25519),
             // Values are compared with their case (RFC 6376 §3.2).
@@ -519,6 +521,7 @@ mod tests {
         let others = [
             format!("p={SPKI_1024}"),
             format!("k=other; p={spki}"),
+            format!("k=other; p={PKCS1_2048}"),
             format!("k=ed25519; p={ED25519}"),
             // The last octet of the modulus differs.
             format!("p={}", spki.replace("YL+wIDAQAB", "YL/QIDAQAB")),
