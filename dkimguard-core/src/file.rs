@@ -590,6 +590,11 @@ mod tests {
                 with_tokens("\"x\\ny\" = 1"),
                 r#"i.toml:4:1: `x\ny` is no key of an identity; known: domain, tokens, hosted_zone, selectors, status, status_since, signing_enabled, mail_from"#,
             ),
+            // Of several faults the first in the file is told.
+            (
+                with_tokens("tokn = 1\nlabel = 2"),
+                "i.toml:4:1: `tokn` is no key of an identity; known: domain, tokens, hosted_zone, selectors, status, status_since, signing_enabled, mail_from",
+            ),
             (
                 "[[identity]]\ndomain = 7".to_owned(),
                 "i.toml:2:10: `domain` is the number 7, and a string is expected",
