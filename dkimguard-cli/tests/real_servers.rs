@@ -3,9 +3,12 @@
 mod tree;
 
 use std::error::Error;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use tree::{Server, Signing, Software, Tree, ZoneSpec};
 
 type TestResult = Result<(), Box<dyn Error>>;
@@ -172,6 +175,211 @@ fn every_software_serves_a_zone() -> TestResult {
     let refused = dig(tree.server_address("unlisted.dktest", 1), &["+norecurse", "unlisted.dktest", "SOA"])?;
     assert_eq!(refused.status, "REFUSED");
     Ok(())
+}
+
+/// One zone, and what the binary must say about it.
+struct Case {
+    zone: &'static str,
+    /// The keys of the identity beside its domain, in TOML.
+    identity: &'static str,
+    verdict: &'static str,
+    exit: i32,
+    /// The code of the first cause; none where nothing is wrong.
+    cause: Option<&'static str>,
+    /// The records of the first cause, without the zone; not compared where empty.
+    records: &'static [&'static str],
+    /// What the evidence of the first cause must hold.
+    evidence: &'static [&'static str],
+    /// Bad addresses of all; none where it isn't compared.
+    exposure: Option<(u64, u64)>,
+}
+
+impl Case {
+    const HEALTHY: Self = Self {
+        zone: "",
+        identity: EASY_DKIM,
+        verdict: "healthy",
+        exit: 0,
+        cause: None,
+        records: &[],
+        evidence: &[],
+        exposure: Some((0, 2)),
+    };
+    const DEGRADED: Self = Self { verdict: "degraded", exit: 1, exposure: Some((1, 2)), ..Self::HEALTHY };
+    const FAILING: Self = Self { verdict: "failing", exit: 2, exposure: Some((2, 2)), ..Self::HEALTHY };
+}
+
+const EASY_DKIM: &str = r#"tokens = ["active", "gone1", "gone2"]"#;
+const ANY_KEY: &str = r#"selectors = [{ label = "s1" }]"#;
+const GONE2: &[&str] = &["gone2._domainkey"];
+const EASY_DKIM_NAMES: &[&str] = &["active._domainkey", "gone1._domainkey", "gone2._domainkey"];
+
+const CASES: &[Case] = &[
+    Case { zone: "healthy.dktest", ..Case::HEALTHY },
+    Case {
+        zone: "idle-nodata.dktest",
+        identity: r#"tokens = ["active", "nodata1", "nodata2"]"#,
+        ..Case::HEALTHY
+    },
+    Case {
+        zone: "idle-empty.dktest",
+        identity: r#"tokens = ["active", "empty1", "empty2"]"#,
+        ..Case::HEALTHY
+    },
+    Case { zone: "signed.dktest", ..Case::HEALTHY },
+    Case { zone: "own-key.dktest", identity: ANY_KEY, ..Case::HEALTHY },
+    Case {
+        zone: "missing.dktest",
+        cause: Some("record-missing"),
+        records: GONE2,
+        evidence: &["ns1.missing.dktest", "ns2.missing.dktest", "NXDOMAIN"],
+        ..Case::FAILING
+    },
+    Case {
+        zone: "doubled.dktest",
+        cause: Some("name-doubled"),
+        records: GONE2,
+        evidence: &["gone2._domainkey.doubled.dktest.doubled.dktest"],
+        ..Case::FAILING
+    },
+    Case {
+        zone: "split.dktest",
+        cause: Some("servers-disagree"),
+        records: GONE2,
+        evidence: &["ns2.split.dktest", "NXDOMAIN", "2026112401"],
+        ..Case::DEGRADED
+    },
+    Case {
+        zone: "refused.dktest",
+        cause: Some("server-lame"),
+        records: EASY_DKIM_NAMES,
+        evidence: &["ns2.refused.dktest", "REFUSED"],
+        ..Case::DEGRADED
+    },
+    Case {
+        zone: "servfail.dktest",
+        cause: Some("server-failing"),
+        records: EASY_DKIM_NAMES,
+        evidence: &["ns2.servfail.dktest", "SERVFAIL"],
+        ..Case::DEGRADED
+    },
+    Case {
+        zone: "down.dktest",
+        cause: Some("server-unreachable"),
+        records: EASY_DKIM_NAMES,
+        evidence: &["ns2.down.dktest", "connection refused"],
+        ..Case::DEGRADED
+    },
+    Case {
+        zone: "silent.dktest",
+        cause: Some("server-unreachable"),
+        records: EASY_DKIM_NAMES,
+        evidence: &["ns2.silent.dktest", "no answer"],
+        ..Case::DEGRADED
+    },
+    Case {
+        zone: "revoked.dktest",
+        identity: ANY_KEY,
+        cause: Some("key-revoked"),
+        records: &["s1._domainkey"],
+        ..Case::FAILING
+    },
+    Case {
+        zone: "weak.dktest",
+        identity: ANY_KEY,
+        cause: Some("key-weak"),
+        records: &["s1._domainkey"],
+        evidence: &["512"],
+        ..Case::FAILING
+    },
+    // The servers hold every record; only validation fails.
+    Case {
+        zone: "expired.dktest",
+        cause: Some("dnssec-bogus"),
+        evidence: &["SERVFAIL"],
+        exposure: None,
+        ..Case::FAILING
+    },
+    Case {
+        zone: "stale-ds.dktest",
+        cause: Some("dnssec-bogus"),
+        evidence: &["SERVFAIL"],
+        exposure: None,
+        ..Case::FAILING
+    },
+];
+
+#[test]
+fn the_binary_says_what_is_wrong_with_each_zone() -> TestResult {
+    let tree = Tree::builder().zones(zones()).start()?;
+    let file = tree.directory().join("identities.toml");
+    let identities: String = CASES
+        .iter()
+        .map(|case| format!("[[identity]]\ndomain = \"{}\"\n{}\n", case.zone, case.identity))
+        .collect();
+    fs::write(&file, identities)?;
+    let mut wrong = Vec::new();
+    for case in CASES {
+        let (report, exit) = check(&file, tree.resolver(), case.zone)?;
+        for difference in differences(case, &report, exit) {
+            wrong.push(format!("{}: {difference}\n", case.zone));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.concat());
+    Ok(())
+}
+
+/// Takes one full look with the binary: its report, and its exit code. What isn't JSON is given as a string.
+fn check(
+    identities: &Path,
+    resolver: SocketAddr,
+    domain: &str,
+) -> Result<(Value, Option<i32>), Box<dyn Error>> {
+    let output = Command::new(env!("CARGO_BIN_EXE_dkimguard"))
+        .arg("check")
+        .arg("--source")
+        .arg(format!("file:{}", identities.display()))
+        .args(["--resolver", &resolver.to_string()])
+        .args(["--timeout", "500ms", "--depth", "full", "--format", "json", domain])
+        .output()?;
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Value::String(format!("no JSON ({error}), and on standard error: {said}"))
+    });
+    Ok((report, output.status.code()))
+}
+
+/// In what a report differs from what it must say.
+fn differences(case: &Case, report: &Value, exit: Option<i32>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut compare = |what: &str, is: Value, should: Value| {
+        if is != should {
+            wrong.push(format!("{what} is {is}, should be {should}"));
+        }
+    };
+    if let Value::String(text) = report {
+        compare("the report", text.as_str().into(), "an object".into());
+        return wrong;
+    }
+    compare("exit code", exit.into(), case.exit.into());
+    compare("domain", report["domain"].clone(), case.zone.into());
+    compare("verdict", report["verdict"].clone(), case.verdict.into());
+    let first = &report["causes"][0];
+    compare("first cause", first["code"].clone(), case.cause.into());
+    if !case.records.is_empty() {
+        let records: Vec<_> = case.records.iter().map(|record| format!("{record}.{}", case.zone)).collect();
+        compare("its records", first["records"].clone(), records.into());
+    }
+    if let Some((bad, of)) = case.exposure {
+        compare("exposure", report["exposure"].clone(), serde_json::json!({ "bad": bad, "of": of }));
+    }
+    let evidence = first["evidence"].to_string();
+    for words in case.evidence {
+        if !evidence.contains(words) {
+            wrong.push(format!("`{words}` is missing from the evidence {evidence}"));
+        }
+    }
+    wrong
 }
 
 /// What dig shows of an answer.
