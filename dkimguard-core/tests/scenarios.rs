@@ -246,6 +246,10 @@ const SCENARIOS: &[Scenario] = &[
         s.world.resolver(World::RESOLVER).fault(Fault::Rcode(Rcode::SERVFAIL).below(DOMAIN));
     }, &["resolver-failing"]), 0, 2),
     exposed(unknown("nothing can be reached", |s| s.world = World::empty(), &["offline"]), 0, 0),
+    exposed(unknown("a resolver that is itself cut off answers failures", |s| {
+        s.world = World::with_root();
+        s.world.resolver(World::RESOLVER).fault(Fault::Rcode(Rcode::SERVFAIL));
+    }, &["offline"]), 0, 0),
     exposed(unknown("nothing can be reached at a glance", |s| { s.world = World::empty(); s.depth = Depth::Quick; }, &["offline"]), 0, 0),
     exposed(unknown("name servers are out of reach, resolvers are not", |s| {
         for server in [World::ROOT, World::TLD, World::NS1, World::NS2] { s.world.server(server).fault(Fault::NoRoute); }

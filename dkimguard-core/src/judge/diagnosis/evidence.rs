@@ -6,7 +6,7 @@ use crate::error::LookupError;
 use crate::identity::Identity;
 use crate::judge::RecordReport;
 use crate::judge::finding::{Finding, Sight, State, Trouble, trouble};
-use crate::look::{AddressLookup, Observation, Response, Server, Survey, Vantage};
+use crate::look::{AddressLookup, Observation, Rcode, Response, Server, Survey, Vantage};
 use crate::name::Name;
 use crate::record::{RecordData, RecordKind};
 
@@ -73,9 +73,15 @@ impl<'a> Evidence<'a> {
         evidence
     }
 
-    /// Whether anything at all came back from anywhere.
+    /// Whether anything came back from beyond this machine's own network: any word of a name server, or an answer
+    /// of a resolver that isn't a failure. A resolver cut off from the world still answers SERVFAIL.
     pub(in crate::judge) fn heard_anything(&self) -> bool {
-        self.survey.everything().any(|observation| observation.outcome.is_ok())
+        self.survey.everything().any(|observation| {
+            observation.outcome.as_ref().is_ok_and(|response| {
+                observation.vantage.is_authoritative()
+                    || matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
+            })
+        })
     }
 
     /// Whether any name server, of whatever zone, answered.
@@ -98,10 +104,13 @@ impl<'a> Evidence<'a> {
         self.survey.asks_servers && !self.heard_a_server() && self.resolvers_see()
     }
 
-    /// Whether nothing with an address of this family answers: the fault may be this machine's network.
-    pub(in crate::judge) fn family_is_dead(&self, address: SocketAddr) -> bool {
+    /// Whether nothing with an address of this family answers: the fault may be this machine's network. A resolver
+    /// at a local IPv6 address shows nothing of the way to the others.
+    fn family_is_dead(&self, address: SocketAddr) -> bool {
         !self.survey.everything().any(|observation| {
-            observation.vantage.address().is_ipv4() == address.is_ipv4() && observation.outcome.is_ok()
+            let other = observation.vantage.address();
+            let is_far = observation.vantage.is_authoritative() || is_global_or_ipv4(other);
+            other.is_ipv4() == address.is_ipv4() && is_far && observation.outcome.is_ok()
         })
     }
 
@@ -247,7 +256,7 @@ pub(in crate::judge) fn outcome(observation: &Observation) -> String {
         words.push_str(&shown.join(", "));
     } else if let Some((cut, _)) = response.referral() {
         words.push_str(&format!(", a referral to {cut}"));
-    } else if response.rcode == crate::look::Rcode::NOERROR {
+    } else if response.rcode == Rcode::NOERROR {
         words.push_str(&format!(", no {}", observation.question.kind));
         if response.proof_of_absence().is_none() {
             words.push_str(" and no SOA");
@@ -260,6 +269,14 @@ pub(in crate::judge) fn outcome(observation: &Observation) -> String {
         words.push_str(&format!(" ({error})"));
     }
     words
+}
+
+/// Whether an address is IPv4, or in the part of IPv6 that is routed everywhere (2000::/3, RFC 4291 §2.4).
+fn is_global_or_ipv4(address: SocketAddr) -> bool {
+    match address {
+        SocketAddr::V4(_) => true,
+        SocketAddr::V6(address) => address.ip().segments()[0] & 0xe000 == 0x2000,
+    }
 }
 
 /// A value short enough for a line.
@@ -283,7 +300,7 @@ fn unanswered_text<'a>(
     let answered = match &observation.outcome {
         // Some servers clear AA once they have followed the CNAME; that the CNAME is there is what counts.
         Ok(response) if !response.cnames(name).is_empty() => {
-            matches!(response.rcode, crate::look::Rcode::NOERROR | crate::look::Rcode::NXDOMAIN)
+            matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
         }
         Ok(_) => false,
         Err(_) => matches!(trouble(observation, survey), Some(Trouble::Here)),

@@ -18,9 +18,10 @@ pub(super) fn offline(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         }
     }
     let count = lines.len();
+    let silent = evidence.survey.everything().all(|observation| observation.outcome.is_err());
     vec![Diagnosis {
         cause: Cause::Offline,
-        certainty: Certainty::Certain,
+        certainty: if silent { Certainty::Certain } else { Certainty::Likely },
         impact: Verdict::Unknown,
         summary: "nothing can be reached from here".to_owned(),
         detail: match count {
