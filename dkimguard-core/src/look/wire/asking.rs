@@ -10,6 +10,10 @@ use super::{Limits, tcp, udp};
 use crate::error::LookupError;
 use crate::look::{Question, Rcode, Response, Transport};
 
+/// How many attempts may end before their time without a good answer: one that hits upon a server's restart, and
+/// one more. With further ones a server that fails would be asked in a tight loop.
+const MOST_EARLY_ENDS: u32 = 2;
+
 /// BADVERS (RFC 6891 §9).
 const BADVERS: Rcode = Rcode(16);
 
@@ -56,37 +60,29 @@ impl<'a> Asking<'a> {
 
     /// Makes the attempts.
     pub(super) async fn outcome(mut self) -> Result<Response, LookupError> {
-        let mut failure = None;
-        let mut asked_again = false;
+        let mut failure = LookupError::Timeout { timeout: self.limits.timeout, attempts: 0 };
+        let mut early_ends = 0;
         for attempt in 1..=self.limits.attempts.get() {
-            match self.attempt(TimeLimit::new(self.limits.timeout, attempt)).await {
+            let limit = TimeLimit::new(self.limits.timeout, attempt);
+            let is_final = match self.attempt(limit).await {
                 Ok(response) => {
                     let may_pass = matches!(response.rcode, Rcode::SERVFAIL | Rcode::REFUSED);
                     self.keep(response);
-                    if !may_pass || asked_again {
-                        break;
-                    }
-                    asked_again = true;
+                    !may_pass
                 }
                 // Silence tells less than any failure before it.
-                Err(LookupError::Timeout { .. })
-                    if failure.as_ref().is_some_and(|past| !is_silence(past)) => {}
+                Err(error) if is_silence(&error) && !is_silence(&failure) => false,
                 Err(error) => {
-                    let is_final = error == LookupError::NoRoute;
-                    failure = Some(error);
-                    if is_final {
-                        break;
-                    }
+                    failure = error;
+                    failure == LookupError::NoRoute
                 }
+            };
+            early_ends += u32::from(Instant::now() < limit.end);
+            if is_final || early_ends == MOST_EARLY_ENDS {
+                break;
             }
         }
-        match (self.answer, failure) {
-            (Some(answer), _) => Ok(answer),
-            (None, Some(failure)) => Err(failure),
-            (None, None) => {
-                unreachable!("each attempt leaves an answer or a failure, and there is at least one")
-            }
-        }
+        self.answer.ok_or(failure)
     }
 
     async fn attempt(&mut self, limit: TimeLimit) -> Result<Response, LookupError> {

@@ -64,11 +64,12 @@ impl Default for Limits {
 /// A question takes at most `timeout × attempts`; waiting for a turn under [`Limits::at_once`] and
 /// [`Limits::at_once_per_server`] comes before and doesn't count.
 ///
-/// - Silence uses an attempt's whole time up. A closed port, a cut connection and the like end the attempt at
-///   once, and the next begins at once. Having no route ends the question.
-/// - SERVFAIL and REFUSED are asked once more, if an attempt is left. The last answer counts, also if only
-///   silence follows it; where both say the same, extended errors that only the first held are kept, since
-///   resolvers shorten them when they answer from their cache.
+/// - Silence, and what answers nothing, uses an attempt's whole time up.
+/// - SERVFAIL, REFUSED, a closed port or a cut connection end an attempt early. It is made once more, at once, if
+///   one is left; the second such end is the question's end, however many are left.
+/// - Any other answer ends the question, and so does a missing route.
+/// - The last answer counts, also if a failure follows it. Where the last two say the same, extended errors that
+///   only the first held are kept, since resolvers shorten them when they answer from their cache.
 /// - TCP has what is left of the attempt's time. If it fails, the next attempt starts over with UDP.
 /// - Without any answer, the outcome is the last failure that isn't silence, and [`LookupError::Timeout`] only
 ///   where there was nothing but silence.
