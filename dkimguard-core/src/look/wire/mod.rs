@@ -29,8 +29,8 @@ pub struct Limits {
     /// How many questions may be under way at once; each holds one socket. Default 512: half of the 1,024 open
     /// files that a process is commonly allowed, so that the other half is left to the application.
     pub at_once: NonZeroU32,
-    /// How many questions may be under way at once to one address. Default 64: far below the rate limits that
-    /// name servers are known to apply, and enough that a check of one domain never waits.
+    /// How many questions may be under way at once to one address. Default 64: more than a check of one
+    /// domain asks of a server, and a burst of so few that a sweep over many domains doesn't look like an attack.
     pub at_once_per_server: NonZeroU32,
 }
 
@@ -57,8 +57,8 @@ impl Default for Limits {
 /// is passed over while the wait goes on, so that nobody else can end it; if nothing better comes, the outcome is
 /// [`LookupError::Malformed`].
 ///
-/// Questions carry EDNS with room for 1,232 octets. A server that answers FORMERR, NOTIMP or BADVERS without EDNS of
-/// its own is asked again without it in the same attempt (RFC 6891 §6.2.2); the DO bit has no place there.
+/// Questions carry EDNS with room for 1,232 octets. A server that answers BADVERS, or FORMERR or NOTIMP without
+/// EDNS of its own, is asked again without it in the same attempt (RFC 6891 §6.2.2, §7); the DO bit has no place there.
 ///
 /// # Attempts
 /// A question takes at most `timeout × attempts`; waiting for a turn under [`Limits::at_once`] and
@@ -70,6 +70,8 @@ impl Default for Limits {
 /// - Any other answer ends the question, and so does a missing route.
 /// - The last answer counts, also if a failure follows it. Where the last two say the same, extended errors that
 ///   only the first held are kept, since resolvers shorten them when they answer from their cache.
+/// - Where this machine has no descriptor, memory or port to give, an attempt waits for one; if its time runs out
+///   then, the outcome is [`LookupError::Local`], since the server isn't to blame.
 /// - TCP has what is left of the attempt's time. If it fails, the next attempt starts over with UDP.
 /// - Without any answer, the outcome is the last failure that isn't silence, and [`LookupError::Timeout`] only
 ///   where there was nothing but silence.
