@@ -3,10 +3,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use dkimguard_core::error::LookupError;
 use dkimguard_core::identity::{ExpectedValue, Identity, ProviderStatus, Selector};
 use dkimguard_core::judge::{Depth, Report, Verdict};
-use dkimguard_core::look::{Authoritative, Look, Places, Rcode, Vantage};
+use dkimguard_core::look::{Authoritative, Look, Places, Question, Rcode, Response, Vantage};
+use dkimguard_core::ports::DnsLookup;
 use dkimguard_core::record::RecordKind;
 use dkimguard_core::testing::{FakeDns, Fault, PUBLIC_KEY, World, Zone, easy_dkim_identity};
 use futures_util::FutureExt;
@@ -24,6 +28,29 @@ struct Scene {
     identity: Identity,
     places: Places,
     depth: Depth,
+    firewall: Firewall,
+}
+
+/// What stands between this machine and the world.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Firewall {
+    Open,
+    /// Nothing comes back from name servers; the resolvers are on this side.
+    ClosesPort53,
+}
+
+/// A world behind a firewall.
+#[derive(Debug)]
+struct Behind(Firewall, FakeDns);
+
+#[async_trait]
+impl DnsLookup for Behind {
+    async fn ask(&self, question: &Question, vantage: &Vantage) -> Result<Response, LookupError> {
+        if self.0 == Firewall::ClosesPort53 && vantage.is_authoritative() {
+            return Err(LookupError::Timeout { timeout: Duration::from_secs(2), attempts: 2 });
+        }
+        self.1.ask(question, vantage).await
+    }
 }
 
 struct Scenario {
@@ -108,6 +135,10 @@ const SCENARIOS: &[Scenario] = &[
         s.world.undelegate(DOMAIN).delegate(DOMAIN, [("ns1.example.com", World::NS1)]);
         s.world.server(World::NS1).remove_kind(DOMAIN, RecordKind::Ns).publish("example.com NS ns1.example.com");
     }), 0, 1),
+    exposed(healthy("no name server is to be asked, nor can it be", |s| {
+        s.firewall = Firewall::ClosesPort53;
+        s.places.authoritative = Authoritative::Skip;
+    }), 0, 0),
     exposed(healthy("no name server is to be asked", |s| s.places.authoritative = Authoritative::Skip), 0, 0),
     exposed(healthy("a glance through one resolver", |s| s.depth = Depth::Quick), 0, 0),
 
@@ -252,8 +283,7 @@ const SCENARIOS: &[Scenario] = &[
     }, &["offline"]), 0, 0),
     exposed(unknown("nothing can be reached at a glance", |s| { s.world = World::empty(); s.depth = Depth::Quick; }, &["offline"]), 0, 0),
     exposed(unknown("name servers are out of reach, resolvers are not", |s| {
-        for server in [World::ROOT, World::TLD, World::NS1, World::NS2] { s.world.server(server).fault(Fault::NoRoute); }
-        s.world.resolver(World::RESOLVER).trust_everything();
+        s.firewall = Firewall::ClosesPort53;
     }, &[]), 0, 0),
 
     // Through resolvers alone.
@@ -326,9 +356,10 @@ fn take(breaks: fn(&mut Scene)) -> Report {
             authoritative: Authoritative::Ask { port: 53 },
         },
         depth: Depth::Full,
+        firewall: Firewall::Open,
     };
     breaks(&mut scene);
-    let look = Look::new(Arc::new(FakeDns::new(scene.world)), scene.places);
+    let look = Look::new(Arc::new(Behind(scene.firewall, FakeDns::new(scene.world))), scene.places);
     let at: Timestamp = "2026-11-24T02:00:00Z".parse().expect("it is a time");
     // The fake answers at once, so the look needs no runtime.
     look.take(scene.identity, scene.depth, at, 7).now_or_never().expect("a fake look never waits")
