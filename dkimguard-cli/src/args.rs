@@ -9,17 +9,13 @@ use crate::failure::{Code, Failure};
 use crate::value::Format;
 
 /// What the exit code says; the end of each help text.
-const EXIT_CODES: &str = "\
-Exit codes: 0 healthy, 1 degraded, 2 failing, 3 unknown or not done. With several
+const EXIT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failing, 3 unknown or not done. With several \
 domains the worst counts, in the order failing, degraded, unknown, healthy.";
 
 /// Where else options may stand; the end of the help text of a command.
-const ELSEWHERE: &str = "\
-Each option may also stand in an environment variable (--depth in DKIMGUARD_DEPTH,
-lists with commas) or in the file of --config. The command line comes first, then
-the environment, then the file.
-
-";
+const ELSEWHERE: &str = "Each option may also stand in an environment variable (--role-arn in \
+DKIMGUARD_ROLE_ARN, a list with commas) or in the file of --config. The command line counts first, then the \
+environment, then the file.\n\n";
 
 /// The command line, as it was written.
 #[derive(Debug, Parser)]
@@ -48,48 +44,47 @@ pub(crate) enum Command {
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = [ELSEWHERE, EXIT_CODES].concat(), args_override_self = true)]
 pub(crate) struct Check {
-    /// The domains to look at; all domains of the source if none is named
+    /// The domains to look at; none: every domain of the source
     #[arg(value_name = "DOMAIN")]
     pub(crate) domains: Vec<String>,
 
     /// Where identities come from: ses (default), or file:PATH (.toml or .jsonl)
     #[arg(long, value_name = "SOURCE", help_heading = "Which identities")]
     pub(crate) source: Option<String>,
-    /// An SES region to ask; repeatable; default: that of the AWS configuration
+    /// An SES region (repeatable; default: the configured)
     #[arg(long, value_name = "REGION", help_heading = "Which identities", conflicts_with = "all_regions")]
     pub(crate) region: Vec<String>,
-    /// Ask every SES region
+    /// Every SES region
     #[arg(long, help_heading = "Which identities")]
     pub(crate) all_regions: bool,
-    /// A role to assume, for the identities of its account; repeatable
+    /// A role to assume: its account is asked (repeatable)
     #[arg(long, value_name = "ARN", help_heading = "Which identities")]
     pub(crate) role_arn: Vec<String>,
 
-    /// A recursive resolver to look from, by address; repeatable; default: the system's,
-    /// 1.1.1.1, 8.8.8.8 and 9.9.9.9
+    /// A recursive resolver (repeatable; default: the system's, and 1.1.1.1, 8.8.8.8, 9.9.9.9)
     #[arg(long, value_name = "ADDR[:PORT]", help_heading = "From where, and how")]
     pub(crate) resolver: Vec<String>,
-    /// Look through resolvers only (where outbound port 53 is closed)
+    /// Resolvers only (if outbound port 53 is closed)
     #[arg(long, help_heading = "From where, and how", conflicts_with = "authoritative_port")]
     pub(crate) no_authoritative: bool,
-    /// The port of every authoritative server (default 53), for labs
+    /// Port of all authoritative servers (default 53)
     #[arg(long, value_name = "N", help_heading = "From where, and how")]
     pub(crate) authoritative_port: Option<String>,
     /// full: every server and resolver; quick: one resolver; auto (default): full for up to
     /// 20 domains, above that quick, and full where quick saw anything unexpected
     #[arg(long, value_name = "DEPTH", help_heading = "From where, and how")]
     pub(crate) depth: Option<String>,
-    /// How long one attempt waits for an answer: 2s (default), 500ms
+    /// How long one attempt waits: 500ms, 2s (default)
     #[arg(long, value_name = "DURATION", help_heading = "From where, and how")]
     pub(crate) timeout: Option<String>,
-    /// How often one server is asked one question (default 2)
+    /// Attempts for a question to a server (default 2)
     #[arg(long, value_name = "N", help_heading = "From where, and how")]
     pub(crate) attempts: Option<String>,
 
     /// text (default), or json: one object a line, in input order
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     pub(crate) format: Option<String>,
-    /// Colour: auto (default; NO_COLOR is honoured), always, never
+    /// auto (default; NO_COLOR is honoured), always or never
     #[arg(long, value_name = "WHEN", help_heading = "Output")]
     pub(crate) color: Option<String>,
     /// No progress bar and no warnings

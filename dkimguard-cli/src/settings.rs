@@ -140,9 +140,9 @@ impl<'a> Layers<'a> {
             Verbosity::Quiet
         } else if *verbose > 0 {
             Verbosity::from(Verbose(*verbose))
-        } else if let Some(Switch(true)) = self.from_variable("quiet")? {
+        } else if let Some(Switch(true)) = self.in_environment("quiet")? {
             Verbosity::Quiet
-        } else if let Some(verbose) = self.from_variable::<Verbose>("verbose")? {
+        } else if let Some(verbose) = self.in_environment::<Verbose>("verbose")? {
             Verbosity::from(verbose)
         } else if file.quiet == Some(true) {
             Verbosity::Quiet
@@ -222,7 +222,7 @@ impl<'a> Layers<'a> {
         }
         let both = |failure: Failure| failure.with_hint("name regions, or ask for all");
         let named: Vec<Region> = self.many("region", &[], &[])?;
-        match (self.from_variable("all-regions")?, named.is_empty()) {
+        match (self.in_environment("all-regions")?, named.is_empty()) {
             (Some(Switch(true)), true) => return Ok(Regions::All),
             (Some(Switch(true)), false) => {
                 let message = "DKIMGUARD_REGION and DKIMGUARD_ALL_REGIONS are both set";
@@ -267,7 +267,7 @@ impl<'a> Layers<'a> {
             // Whoever names the servers' port wants them asked.
             false
         } else {
-            let variable = self.from_variable("no-authoritative")?.map(|Switch(on)| on);
+            let variable = self.in_environment("no-authoritative")?.map(|Switch(on)| on);
             variable.or(file.no_authoritative).unwrap_or_default()
         };
         if skip {
@@ -287,7 +287,7 @@ impl<'a> Layers<'a> {
     ) -> Result<Option<T>, Failure> {
         match flag {
             Some(text) => read(&format!("--{option}"), text).map(Some),
-            None => Ok(self.from_variable(option)?.or(file)),
+            None => Ok(self.in_environment(option)?.or(file)),
         }
     }
 
@@ -308,7 +308,7 @@ impl<'a> Layers<'a> {
     }
 
     /// The option's value in the environment, if it is set there.
-    fn from_variable<T: FromStr<Err = BadValue>>(&self, option: &str) -> Result<Option<T>, Failure> {
+    fn in_environment<T: FromStr<Err = BadValue>>(&self, option: &str) -> Result<Option<T>, Failure> {
         self.variable(option).map(|(name, text)| read(&name, &text)).transpose()
     }
 
@@ -420,6 +420,8 @@ mod tests {
         let Ok(Parsed::Show(help)) = parse(&["dkimguard", "check", "--help"].map(OsString::from)) else {
             panic!("help was asked for");
         };
+        // Lines are broken anywhere between words.
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for default in [
             format!("{}s (default)", DEFAULT_TIMEOUT.as_secs()),
             format!("(default {DEFAULT_ATTEMPTS})"),

@@ -58,7 +58,10 @@ pub(crate) struct Number<T>(pub(crate) T);
 
 impl<'de, T: FromStr<Err = BadValue>> Deserialize<'de> for Number<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        i64::deserialize(deserializer)?
+        let toml::Value::Integer(number) = toml::Value::deserialize(deserializer)? else {
+            return Err(de::Error::custom("a number is wanted here, without quotes"));
+        };
+        number
             .to_string()
             .parse()
             .map(Self)
