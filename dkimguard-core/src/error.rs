@@ -38,6 +38,9 @@ pub enum ParseNameError {
     /// Characters beyond ASCII that UTS #46 doesn't allow in a name.
     #[error("its characters beyond ASCII are not allowed in a domain name")]
     NotInternationalised,
+    /// A backslash in a name that also holds characters beyond ASCII.
+    #[error("it holds a backslash beside characters beyond ASCII; write those as A-labels (xn--…)")]
+    EscapeBesideUnicode,
 }
 
 /// Why a question got no response. It is evidence, so it can be compared and kept; it is never an absence.

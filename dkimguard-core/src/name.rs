@@ -12,6 +12,8 @@ use crate::error::ParseNameError;
 const MAX_WIRE: usize = 255;
 /// The octets of the longest label (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
+/// UTS #46 maps the full-width backslash to the plain one, which must not begin an escape.
+const NO_BACKSLASH: idna::AsciiDenyList = idna::AsciiDenyList::new(false, "\\");
 
 /// An absolute DNS name, lower-case, internationalised labels stored as A-labels.
 ///
@@ -153,7 +155,8 @@ fn push_label(wire: &mut Vec<u8>, label: &[u8]) -> Result<(), ParseNameError> {
 }
 
 /// Reads the presentation format of RFC 1035 §5.1 (`\.` and `\DDD` escapes, the final dot optional) and
-/// internationalised names, which UTS #46 turns into A-labels.
+/// internationalised names, which UTS #46 turns into A-labels. A name holds escapes or characters beyond ASCII,
+/// not both.
 impl FromStr for Name {
     type Err = ParseNameError;
 
@@ -167,11 +170,15 @@ impl FromStr for Name {
         if text.is_ascii() {
             return parse_ascii(text);
         }
+        // UTS #46 knows no escapes: it would encode the backslash, and split the label at an escaped dot.
+        if text.contains('\\') {
+            return Err(ParseNameError::EscapeBesideUnicode);
+        }
         let config = idna::uts46::Uts46::new();
         let ascii = config
             .to_ascii(
                 text.as_bytes(),
-                idna::AsciiDenyList::EMPTY,
+                NO_BACKSLASH,
                 idna::uts46::Hyphens::Allow,
                 idna::uts46::DnsLength::Ignore,
             )
@@ -260,5 +267,267 @@ impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(|error| serde::de::Error::custom(format!("`{text}` is no domain name: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// `length` times the letter a.
+    fn label(length: usize) -> String {
+        "a".repeat(length)
+    }
+
+    #[test]
+    fn names_are_read_from_every_way_to_write_them() {
+        // What is written, the labels, how it is written back.
+        let table: &[(&str, &[&[u8]], &str)] = &[
+            (".", &[], "."),
+            ("example.com", &[b"example", b"com"], "example.com"),
+            ("example.com.", &[b"example", b"com"], "example.com"),
+            ("EXAMPLE.Com", &[b"example", b"com"], "example.com"),
+            ("com", &[b"com"], "com"),
+            ("_domainkey.example.com", &[b"_domainkey", b"example", b"com"], "_domainkey.example.com"),
+            ("*.example.com", &[b"*", b"example", b"com"], "*.example.com"),
+            (
+                "0/25.2.0.192.in-addr.arpa",
+                &[b"0/25", b"2", b"0", b"192", b"in-addr", b"arpa"],
+                "0/25.2.0.192.in-addr.arpa",
+            ),
+            ("a\\.b.example", &[b"a.b", b"example"], "a\\.b.example"),
+            ("a\\046b.example", &[b"a.b", b"example"], "a\\.b.example"),
+            // The dot is part of the label, so nothing ends here.
+            ("a\\.", &[b"a."], "a\\."),
+            ("a\\..", &[b"a."], "a\\."),
+            ("\\.", &[b"."], "\\."),
+            ("a\\\\.b", &[b"a\\", b"b"], "a\\\\.b"),
+            ("a\\ b", &[b"a b"], "a\\032b"),
+            ("\\065\\066c", &[b"abc"], "abc"),
+            ("\\195\\188", &[b"\xc3\xbc"], "\\195\\188"),
+            ("\\000\\255", &[b"\x00\xff"], "\\000\\255"),
+            ("\\\"\\;\\(\\)\\@\\$", &[b"\";()@$"], "\\\"\\;\\(\\)\\@\\$"),
+            ("\";()@$", &[b"\";()@$"], "\\\"\\;\\(\\)\\@\\$"),
+        ];
+        for (text, labels, written) in table {
+            let read = name(text);
+            assert_eq!(read.labels().collect::<Vec<_>>(), *labels, "{text}");
+            assert_eq!(read.to_string(), *written, "{text}");
+            assert_eq!(read.label_count(), labels.len(), "{text}");
+        }
+    }
+
+    #[test]
+    fn internationalised_names_become_a_labels_and_are_shown_as_u_labels() {
+        // What is written, the A-labels, the U-labels.
+        let table = [
+            ("bücher.example", "xn--bcher-kva.example", "bücher.example"),
+            ("BÜCHER.Example.", "xn--bcher-kva.example", "bücher.example"),
+            ("bu\u{308}cher.example", "xn--bcher-kva.example", "bücher.example"),
+            ("XN--BCHER-KVA.example", "xn--bcher-kva.example", "bücher.example"),
+            (
+                "s1._domainkey.bücher.example",
+                "s1._domainkey.xn--bcher-kva.example",
+                "s1._domainkey.bücher.example",
+            ),
+            ("straße.example", "xn--strae-oqa.example", "straße.example"),
+            ("例え。テスト", "xn--r8jz45g.xn--zckzah", "例え.テスト"),
+            ("bücher\u{ff0e}example\u{ff61}com\u{3002}", "xn--bcher-kva.example.com", "bücher.example.com"),
+            ("example\u{3002}com", "example.com", "example.com"),
+            ("\u{ff45}xample.com", "example.com", "example.com"),
+            ("*.bücher.example", "*.xn--bcher-kva.example", "*.bücher.example"),
+            // No valid A-label: it is a label all the same, and shown as it is.
+            ("xn--a.example", "xn--a.example", "xn--a.example"),
+            ("a\\.b.example", "a\\.b.example", "a\\.b.example"),
+        ];
+        for (text, ascii, unicode) in table {
+            let read = name(text);
+            assert_eq!(read.to_string(), ascii, "{text}");
+            assert_eq!(read.to_unicode(), unicode, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_with_its_reason() {
+        use ParseNameError::*;
+        let bad = |character| BadCharacter { character };
+        let table = [
+            (String::new(), Empty),
+            ("..".to_owned(), EmptyLabel),
+            (".com".to_owned(), EmptyLabel),
+            ("example..com".to_owned(), EmptyLabel),
+            ("example.com..".to_owned(), EmptyLabel),
+            ("bücher..example".to_owned(), EmptyLabel),
+            ("\u{3002}".to_owned(), EmptyLabel),
+            (" example.com".to_owned(), bad(' ')),
+            ("example.com\n".to_owned(), bad('\n')),
+            ("exa\0mple.com".to_owned(), bad('\0')),
+            ("bü cher.example".to_owned(), bad(' ')),
+            ("example.com\u{a0}".to_owned(), bad(' ')),
+            ("a\\".to_owned(), BadEscape),
+            ("a\\1".to_owned(), BadEscape),
+            ("a\\12.b".to_owned(), BadEscape),
+            ("a\\256".to_owned(), BadEscape),
+            ("a\\12\u{664}".to_owned(), EscapeBesideUnicode),
+            ("bü\\.cher.example".to_owned(), EscapeBesideUnicode),
+            // A full-width backslash is no escape.
+            ("a\u{ff3c}046b".to_owned(), NotInternationalised),
+            ("a\u{200b}\u{fffd}.example".to_owned(), NotInternationalised),
+            ("xn--a.bücher.example".to_owned(), NotInternationalised),
+            (format!("{}.com", label(64)), LabelTooLong { octets: 64 }),
+            (format!("{}.com", label(300)), LabelTooLong { octets: 300 }),
+        ];
+        for (text, reason) in table {
+            assert_eq!(text.parse::<Name>(), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_label_and_the_longest_name_are_accepted_and_no_longer_ones() {
+        let longest = format!("{0}.{0}.{0}.{1}", label(63), label(61));
+        assert_eq!(name(&longest).as_wire().len(), 255);
+        assert_eq!(name(&format!("{longest}.")).as_wire().len(), 255);
+        assert_eq!(format!("{longest}a").parse::<Name>(), Err(ParseNameError::NameTooLong { octets: 256 }));
+        assert_eq!(name(&longest).child("a"), Err(ParseNameError::NameTooLong { octets: 257 }));
+        assert_eq!(name(&longest).appended(&name("com")), Err(ParseNameError::NameTooLong { octets: 259 }));
+        assert_eq!(name("com").child(label(64)), Err(ParseNameError::LabelTooLong { octets: 64 }));
+        assert_eq!(name("com").child(""), Err(ParseNameError::EmptyLabel));
+        // An escape of four characters is one octet.
+        assert_eq!(name(&"\\001".repeat(63)).as_wire().len(), 65);
+    }
+
+    #[test]
+    fn a_name_lies_below_another_by_whole_labels() {
+        // Name, other, at or below, below.
+        let table = [
+            ("example.com", "example.com", true, false),
+            ("EXAMPLE.com.", "example.COM", true, false),
+            ("a.example.com", "example.com", true, true),
+            ("b.a.example.com", "example.com", true, true),
+            ("notexample.com", "example.com", false, false),
+            ("a.notexample.com", "example.com", false, false),
+            ("a\\.example.com", "example.com", false, false),
+            // The octets end alike, the labels don't: 7 is the length of `example`.
+            ("a\\007example.com", "example.com", false, false),
+            ("example.com", "a.example.com", false, false),
+            ("example.org", "example.com", false, false),
+            ("com", ".", true, true),
+            (".", ".", true, false),
+            (".", "com", false, false),
+        ];
+        for (one, other, at_or_below, below) in table {
+            assert_eq!(name(one).is_at_or_below(&name(other)), at_or_below, "{one} {other}");
+            assert_eq!(name(one).is_below(&name(other)), below, "{one} {other}");
+            assert_eq!(name(one).relative_to(&name(other)).is_some(), at_or_below, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn names_are_taken_apart_and_put_together() {
+        let host = name("a.b.example.com");
+        assert_eq!(host.parent(), Some(name("b.example.com")));
+        assert_eq!(name("com").parent(), Some(Name::root()));
+        assert_eq!(Name::root().parent(), None);
+        assert_eq!(
+            host.ancestors().map(|above| above.to_string()).collect::<Vec<_>>(),
+            ["a.b.example.com", "b.example.com", "example.com", "com", "."]
+        );
+        let left: Vec<&[u8]> = host.relative_to(&name("example.com")).expect("it is below").collect();
+        assert_eq!(left, [b"a", b"b"]);
+        assert_eq!(host.relative_to(&host).expect("it is itself").count(), 0);
+        assert_eq!(name("b.com").child("A").expect("it is short"), name("a.b.com"));
+        assert_eq!(name("a.b").appended(&name("b.com")).expect("it is short"), name("a.b.b.com"));
+        assert_eq!(name("a").appended(&Name::root()).expect("it is short"), name("a"));
+        assert!(Name::root().is_root() && !host.is_root());
+    }
+
+    #[test]
+    fn the_wire_form_is_labels_with_their_lengths() {
+        assert_eq!(Name::root().as_wire(), b"\0");
+        assert_eq!(name("Ab.c").as_wire(), b"\x02ab\x01c\0");
+        assert_eq!(name("bücher.de").as_wire(), b"\x0dxn--bcher-kva\x02de\0");
+    }
+
+    #[test]
+    fn json_holds_the_displayed_text() {
+        let json = serde_json::to_string(&name("A.bücher.example.")).expect("it is a string");
+        assert_eq!(json, "\"a.xn--bcher-kva.example\"");
+        assert_eq!(serde_json::from_str::<Name>(&json).expect("as written"), name("a.bücher.example"));
+        let error = serde_json::from_str::<Name>("\"a..b\"").expect_err("an empty label");
+        assert!(error.to_string().starts_with("`a..b` is no domain name: it has an empty label"), "{error}");
+    }
+
+    prop_compose! {
+        /// Any name that fits: labels of any octets.
+        fn any_name()(
+            labels in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..=MAX_LABEL), 0..8),
+        ) -> Name {
+            let mut octets = 1;
+            let fitting = labels.iter().map(Vec::as_slice).take_while(|label| {
+                octets += label.len() + 1;
+                octets <= MAX_WIRE
+            });
+            Name::from_labels(fitting).expect("what doesn't fit was left out")
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_is_written_and_read_back(name in any_name()) {
+            let text = name.to_string();
+            prop_assert!(text.bytes().all(|octet| octet.is_ascii_graphic()));
+            prop_assert_eq!(&text.parse::<Name>(), &Ok(name.clone()));
+            prop_assert_eq!(text.to_ascii_uppercase().parse::<Name>(), Ok(name.clone()));
+            prop_assert_eq!(if name.is_root() { text } else { text + "." }.parse::<Name>(), Ok(name));
+        }
+
+        #[test]
+        fn any_name_is_its_labels(name in any_name()) {
+            prop_assert_eq!(&Name::from_labels(name.labels()), &Ok(name.clone()));
+            let mut wire: Vec<u8> = name
+                .labels()
+                .flat_map(|label| std::iter::once(label.len() as u8).chain(label.iter().copied()))
+                .collect();
+            wire.push(0);
+            prop_assert_eq!(name.as_wire(), wire);
+            prop_assert_eq!(name.ancestors().count(), name.label_count() + 1);
+            prop_assert!(name.ancestors().all(|above| name.is_at_or_below(&above)));
+        }
+
+        #[test]
+        fn what_stands_left_of_an_ancestor_and_the_ancestor_make_the_name(name in any_name(), up in 0..8usize) {
+            if let Some(above) = name.ancestors().nth(up) {
+                let left = Name::from_labels(name.relative_to(&above).expect("it is an ancestor"));
+                prop_assert_eq!(left.expect("it is shorter").appended(&above), Ok(name));
+            }
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics_and_what_is_read_reads_again(text in any::<String>()) {
+            if let Ok(name) = text.parse::<Name>() {
+                prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name.clone()));
+                let _ = name.to_unicode();
+            }
+        }
+
+        #[test]
+        fn text_that_looks_like_a_name_never_panics(text in "([a-z_ÄüßΣ例\u{3002}\u{ff3c}0-9\\\\.-]|xn--){0,40}") {
+            if let Ok(name) = text.parse::<Name>() {
+                prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));
+            }
+        }
+
+        #[test]
+        fn what_is_shown_to_people_reads_as_the_same_name(text in "[a-zäöüßéñ0-9]{1,12}(\\.[a-zа-я]{1,8}){0,2}") {
+            if let Ok(name) = text.parse::<Name>() {
+                prop_assert_eq!(name.to_unicode().parse::<Name>(), Ok(name));
+            }
+        }
     }
 }

@@ -210,3 +210,67 @@ impl fmt::Display for Txt {
         f.pad(&String::from_utf8_lossy(&self.joined()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn every_type_number_is_read_and_written_back() {
+        for number in 0..=u16::MAX {
+            let kind = RecordKind::from(number);
+            assert_eq!(kind.number(), number);
+            assert!(kind != RecordKind::Other(number) || kind.to_string() == format!("TYPE{number}"));
+        }
+    }
+
+    #[test]
+    fn data_knows_its_type_and_its_text() {
+        let soa = Soa {
+            primary: name("ns1.example.com"),
+            mailbox: name("hostmaster.example.com"),
+            serial: 7,
+            refresh: 1,
+            retry: 2,
+            expire: 3,
+            minimum: 4,
+        };
+        let table = [
+            (RecordData::A(Ipv4Addr::LOCALHOST), "A", "127.0.0.1"),
+            (RecordData::Aaaa(Ipv6Addr::LOCALHOST), "AAAA", "::1"),
+            (RecordData::Cname(name("A.example.")), "CNAME", "a.example"),
+            (RecordData::Dname(name("a.example")), "DNAME", "a.example"),
+            (RecordData::Mx { preference: 10, exchange: name("mx.example") }, "MX", "10 mx.example"),
+            (RecordData::Ns(name("ns.example")), "NS", "ns.example"),
+            (RecordData::Soa(soa), "SOA", "ns1.example.com hostmaster.example.com 7"),
+            (RecordData::Txt(Txt::new([b"a b".as_slice(), b"c"])), "TXT", "a bc"),
+            (RecordData::Txt(Txt::new([b"\xff".as_slice()])), "TXT", "\u{fffd}"),
+            (RecordData::Txt(Txt::new(Vec::<&[u8]>::new())), "TXT", ""),
+            (RecordData::Other { kind: 257, octets: Box::new([0, 1]) }, "TYPE257", "\\# 2 octets"),
+            // A number that has a name here stands for it, even where the data came unread.
+            (RecordData::Other { kind: 5, octets: Box::new([]) }, "CNAME", "\\# 0 octets"),
+        ];
+        for (data, kind, text) in table {
+            assert_eq!((data.kind().to_string().as_str(), data.to_string().as_str()), (kind, text));
+        }
+    }
+
+    #[test]
+    fn the_same_record_is_the_same_however_its_names_were_written() {
+        assert_eq!(RecordData::Cname(name("Target.EXAMPLE.")), RecordData::Cname(name("target.example")));
+        assert_ne!(RecordData::Cname(name("target.example")), RecordData::Dname(name("target.example")));
+    }
+
+    #[test]
+    fn strings_of_one_record_are_joined_without_a_blank_and_kept_apart_in_it() {
+        let txt = Txt::new([b"v=DKIM1; p=AB".as_slice(), b"", b"CD"]);
+        assert_eq!(txt.joined(), b"v=DKIM1; p=ABCD");
+        assert_eq!(txt.strings().count(), 3);
+        // Another cut is other data, of the same meaning.
+        assert_ne!(txt, Txt::new([b"v=DKIM1; p=ABCD".as_slice()]));
+    }
+}

@@ -4,7 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::look::Observation;
+use super::diagnosis::Cause;
+use crate::error::LookupError;
+use crate::identity::{Expected, ExpectedValue};
+use crate::key_record::{KeyRecord, PublicKey};
+use crate::look::{Observation, Rcode, Response, Survey, Vantage};
+use crate::name::Name;
+use crate::record::RecordKind;
 
 /// How one expected record stands at one vantage point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -47,4 +53,182 @@ pub struct Finding {
     pub values: Vec<String>,
     /// What was asked and what came back.
     pub observation: Observation,
+    /// What exactly was seen.
+    pub(super) sight: Sight,
+}
+
+/// What exactly was seen of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The record as it must be.
+    Holds,
+    /// CNAMEs that aren't the one that must be there.
+    Targets(Vec<Name>),
+    /// A CNAME, and TXT records at the same name.
+    Conflict,
+    /// TXT records that aren't as they must be, and what is wrong with them.
+    Key(Cause),
+    /// Proof that there is no such record.
+    Absent,
+    /// Nothing that proves anything.
+    Nothing(Trouble),
+}
+
+/// Why a response, or the lack of one, proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trouble {
+    /// The server doesn't serve the zone.
+    Lame,
+    /// The server answers with a failure, or with something that is no answer.
+    Failing,
+    /// The server couldn't be reached.
+    Unreachable,
+    /// The answer was truncated, and TCP failed.
+    Tcp,
+    /// The server refers to a deeper zone, which must be asked.
+    Elsewhere,
+    /// The question couldn't be sent from here.
+    Here,
+}
+
+/// Compares an expected record with what a vantage point answered; none if it wasn't asked there.
+pub(super) fn compare(expected: &Expected, vantage: &Vantage, survey: &Survey) -> Option<Finding> {
+    let observation = survey.at(vantage, &expected.name, expected.value.kind())?;
+    let sight = match trouble(observation, survey) {
+        Some(trouble) => Sight::Nothing(trouble),
+        None => {
+            observation.outcome.as_ref().map_or(Sight::Nothing(Trouble::Here), |response| {
+                match &expected.value {
+                    ExpectedValue::Cname(target) => see_cname(expected, target, response, vantage, survey),
+                    ExpectedValue::Key(_) | ExpectedValue::AnyKey => {
+                        see_key(expected, response, vantage, survey)
+                    }
+                }
+            })
+        }
+    };
+    let state = match &sight {
+        Sight::Holds => State::Holds,
+        Sight::Targets(_) | Sight::Conflict | Sight::Key(_) => State::Differs,
+        Sight::Absent => State::Absent,
+        Sight::Nothing(_) => State::Unseen,
+    };
+    let values =
+        observation.outcome.as_ref().map_or_else(|_| Vec::new(), |response| values(expected, response));
+    Some(Finding { state, values, observation: observation.clone(), sight })
+}
+
+/// The CNAMEs, or the texts, that a response gives for the record.
+fn values(expected: &Expected, response: &Response) -> Vec<String> {
+    let name = &expected.name;
+    match expected.value.kind() {
+        RecordKind::Cname => response.cnames(name).iter().map(ToString::to_string).collect(),
+        _ => response.texts(name).iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Why an observation proves nothing about the record, if it doesn't.
+pub(super) fn trouble(observation: &Observation, survey: &Survey) -> Option<Trouble> {
+    let response = match &observation.outcome {
+        Ok(response) => response,
+        Err(error) => return Some(trouble_of(error)),
+    };
+    let name = &observation.question.name;
+    let is_server = observation.vantage.is_authoritative();
+    match response.rcode {
+        Rcode::NOERROR | Rcode::NXDOMAIN => {}
+        Rcode::REFUSED | Rcode::NOTAUTH if is_server => return Some(Trouble::Lame),
+        _ => return Some(Trouble::Failing),
+    }
+    if is_server && !response.authoritative {
+        let cut = response.referral().map(|(cut, _)| cut);
+        let leads_down = cut.is_some_and(|cut| {
+            name.is_at_or_below(cut) && survey.zone_of(name).is_none_or(|at| cut.is_below(&at.zone))
+        });
+        return Some(if leads_down { Trouble::Elsewhere } else { Trouble::Lame });
+    }
+    let proves_something = response.rcode == Rcode::NXDOMAIN
+        || !response.answers.is_empty()
+        || response.proof_of_absence().is_some();
+    (!proves_something).then_some(Trouble::Failing)
+}
+
+fn trouble_of(error: &LookupError) -> Trouble {
+    match error {
+        LookupError::Malformed(_) => Trouble::Failing,
+        LookupError::TruncatedThenTcp(inner) if !inner.is_local() => Trouble::Tcp,
+        // No route is the server's affair as long as other addresses of its family can be reached from here;
+        // that is decided where all of them are in view.
+        LookupError::Timeout { .. }
+        | LookupError::PortClosed
+        | LookupError::Unreachable
+        | LookupError::NoRoute => Trouble::Unreachable,
+        _ => Trouble::Here,
+    }
+}
+
+fn see_cname(
+    expected: &Expected,
+    target: &Name,
+    response: &Response,
+    vantage: &Vantage,
+    survey: &Survey,
+) -> Sight {
+    match response.cnames(&expected.name)[..] {
+        [] => Sight::Absent,
+        [only] if has_text_beside(expected, vantage, survey) => {
+            let _ = only;
+            Sight::Conflict
+        }
+        [only] if only == target => Sight::Holds,
+        ref targets => Sight::Targets(targets.iter().map(|&target| target.clone()).collect()),
+    }
+}
+
+/// Whether TXT records stand at the very name that has a CNAME.
+fn has_text_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
+    survey
+        .at(vantage, &expected.name, RecordKind::Txt)
+        .and_then(|observation| observation.outcome.as_ref().ok())
+        .is_some_and(|response| {
+            response
+                .answers
+                .iter()
+                .any(|record| record.name == expected.name && record.kind() == RecordKind::Txt)
+        })
+}
+
+fn see_key(expected: &Expected, response: &Response, vantage: &Vantage, survey: &Survey) -> Sight {
+    let name = &expected.name;
+    let leads_away = response.chain_end(name) != name;
+    if leads_away && vantage.is_authoritative() && response.texts(name).is_empty() {
+        // The selector is an alias into another zone, whose servers only a resolver asks.
+        let through_resolvers = survey
+            .resolvers
+            .iter()
+            .filter_map(|resolver| survey.at(resolver, name, RecordKind::Txt))
+            .filter(|observation| trouble(observation, survey).is_none())
+            .find_map(|observation| observation.outcome.as_ref().ok());
+        return through_resolvers
+            .map_or(Sight::Nothing(Trouble::Elsewhere), |response| judge_key(expected, response));
+    }
+    judge_key(expected, response)
+}
+
+fn judge_key(expected: &Expected, response: &Response) -> Sight {
+    let texts = response.texts(&expected.name);
+    let text = match texts[..] {
+        [] => return Sight::Absent,
+        [text] => text,
+        _ => return Sight::Key(Cause::SeveralKeys),
+    };
+    let Ok(record) = KeyRecord::parse(&text.joined()) else { return Sight::Key(Cause::KeyUnreadable) };
+    match (record.key(), &expected.value) {
+        (PublicKey::Revoked, _) => Sight::Key(Cause::KeyRevoked),
+        (PublicKey::Other { .. }, ExpectedValue::AnyKey) => Sight::Key(Cause::KeyUnreadable),
+        _ if !record.serves_email() => Sight::Key(Cause::KeyUnreadable),
+        _ if record.is_weak() => Sight::Key(Cause::KeyWeak),
+        (_, ExpectedValue::Key(key)) if !record.same_key(key) => Sight::Key(Cause::KeyMismatch),
+        _ => Sight::Holds,
+    }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::diagnosis::Evidence;
+use super::finding::State;
+
 /// Something that could not be looked at. It lowers certainty and is never read as an absence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Gap {
@@ -45,4 +48,71 @@ impl fmt::Display for Port {
             Self::ChangeHistory => "change-history",
         })
     }
+}
+
+/// What a full look at the records could not see.
+pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
+    let survey = evidence.survey;
+    let mut gaps = Vec::new();
+    let mut add =
+        |detail: String, transient: bool| gaps.push(Gap { port: Port::DnsLookup, detail, transient });
+    if !survey.asks_servers {
+        add(
+            "the name servers were not asked, as told: what single servers answer is not known".to_owned(),
+            false,
+        );
+    }
+    if !evidence.heard_anything() {
+        return gaps;
+    }
+    for reason in &survey.lost {
+        add(format!("the delegation was not found: {reason}"), true);
+    }
+    for zone in survey.zones.iter().filter(|zone| zone.parent.is_none()) {
+        add(
+            format!(
+                "no server of the zone above {0} could be asked: the name servers of {0} are those that a resolver \
+                 gives",
+                zone.zone
+            ),
+            true,
+        );
+    }
+    for server in evidence.unlooked_servers() {
+        add(format!("no address of the name server {} could be looked up", server.name), true);
+    }
+    if evidence.servers_are_out_of_reach() {
+        add(
+            "no name server answers while resolvers do: port 53 seems to be closed on the way out; \
+             --no-authoritative judges by resolvers alone"
+                .to_owned(),
+            false,
+        );
+    } else {
+        let excused: Vec<String> = evidence
+            .addresses
+            .iter()
+            .filter(|address| {
+                address.excused && address.findings.iter().all(|(_, f)| f.state == State::Unseen)
+            })
+            .map(|address| address.vantage.to_string())
+            .collect();
+        if !excused.is_empty() {
+            add(format!("this machine cannot reach {}", excused.join(", ")), false);
+        }
+    }
+    let unseen = |authoritative: bool| {
+        evidence.records.iter().any(|record| {
+            let mut there = record
+                .findings
+                .iter()
+                .filter(|finding| finding.observation.vantage.is_authoritative() == authoritative)
+                .peekable();
+            there.peek().is_some() && there.all(|finding| finding.state == State::Unseen)
+        })
+    };
+    if unseen(false) {
+        add("no resolver gave a usable answer for every record".to_owned(), true);
+    }
+    gaps
 }

@@ -3,11 +3,14 @@
 mod diagnosis;
 mod finding;
 mod gap;
+mod json;
 mod report;
+mod text;
 mod verdict;
 
-pub use diagnosis::{Certainty, Change, Diagnosis};
+pub use diagnosis::{Cause, Certainty, Change, Diagnosis};
 pub use finding::{Finding, State};
 pub use gap::{Gap, Port};
-pub use report::{Depth, RecordReport, Report};
+pub use report::{Deadline, DeadlineBasis, Depth, PROMISED_HOURS, RecordReport, Report, WORKING_HOURS};
+pub use text::Paint;
 pub use verdict::{Exposure, Verdict};

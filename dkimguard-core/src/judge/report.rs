@@ -2,11 +2,22 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use jiff::{Span, Timestamp};
+use serde::Serialize;
 
-use super::{Diagnosis, Exposure, Finding, Gap, Port, Verdict};
+use super::diagnosis::{Evidence, diagnose};
+use super::finding::compare;
+use super::gap::gaps;
+use super::text::Text;
+use super::verdict::verdict;
+use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, Verdict};
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus};
+use crate::look::Survey;
+
+/// The working deadline, in hours from the basis: the identity's own verification is given up after that.
+pub const WORKING_HOURS: i64 = 72;
+/// The promised deadline, in hours from the basis: what the provider's notice says, five days.
+pub const PROMISED_HOURS: i64 = 120;
 
 /// One look at one identity, complete. [`fmt::Display`] is the text for people, [`Serialize`] the JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +32,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// The verdict's reason in one line.
     pub summary: String,
+    /// Until when it must be mended, while the provider's clock runs.
+    pub deadline: Option<Deadline>,
     /// How many servers would fail a validator.
     pub exposure: Exposure,
     /// What is wrong, the best explanation first.
@@ -50,7 +63,70 @@ pub enum Depth {
     Full,
 }
 
+/// Until when the records must be mended, by the provider's two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// The one to work by: [`WORKING_HOURS`] from the basis.
+    pub working: Timestamp,
+    /// The one that the provider's notice promises: [`PROMISED_HOURS`] from the basis.
+    pub promised: Timestamp,
+    /// From what both are counted.
+    pub basis: DeadlineBasis,
+}
+
+/// From what a deadline is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum DeadlineBasis {
+    /// Since when the status holds.
+    StatusSince,
+    /// When the provider last saw the records.
+    LastSuccess,
+    /// When the status was first seen here.
+    FirstSeen,
+}
+
 impl Report {
+    /// Judges what a look has seen. Pure: the same arguments give the same report.
+    pub fn judge(
+        identity: Identity,
+        expected: Vec<Expected>,
+        survey: &Survey,
+        depth: Depth,
+        at: Timestamp,
+    ) -> Self {
+        let records: Vec<RecordReport> = expected
+            .into_iter()
+            .map(|expected| {
+                let servers = survey.zone_of(&expected.name).map_or_else(Vec::new, |zone| zone.vantages());
+                let vantages = servers.iter().chain(&survey.resolvers);
+                let findings = vantages.filter_map(|vantage| compare(&expected, vantage, survey)).collect();
+                RecordReport { expected, findings }
+            })
+            .collect();
+        let evidence = Evidence::new(&identity, &records, survey);
+        let causes = diagnose(&evidence);
+        let (verdict, summary) = verdict(&evidence, &causes, depth);
+        let mut gaps_seen = identity.gaps.clone();
+        if depth == Depth::Full {
+            gaps_seen.extend(gaps(&evidence));
+        }
+        let exposure = evidence.exposure();
+        Self {
+            deadline: deadline(&identity, at),
+            at,
+            depth,
+            verdict,
+            summary,
+            exposure,
+            causes,
+            gaps: gaps_seen,
+            records,
+            identity,
+        }
+    }
+
     /// The report on a domain of which no identity could be learnt: unknown, with the gaps that say why.
     pub fn without_identity(id: IdentityId, at: Timestamp, depth: Depth, gaps: Vec<Gap>) -> Self {
         let mut identity = Identity::new(id, Vec::new());
@@ -65,6 +141,7 @@ impl Report {
             depth,
             verdict: Verdict::Unknown,
             summary,
+            deadline: None,
             exposure: Exposure::default(),
             causes: Vec::new(),
             records: Vec::new(),
@@ -76,16 +153,37 @@ impl Report {
     pub fn is_unexpected(&self) -> bool {
         self.verdict != Verdict::Healthy || !self.causes.is_empty()
     }
-}
 
-impl Serialize for Report {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.summary)
+    /// The text for people, 80 columns wide, plain or in colour.
+    pub fn text(&self, paint: Paint) -> impl fmt::Display {
+        Text { report: self, paint }
+    }
+
+    /// Domain, verdict and reason in one line.
+    pub fn line(&self, paint: Paint) -> String {
+        Text { report: self, paint }.headline()
     }
 }
 
+/// The text for people, without colour.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.summary)
+        self.text(Paint::Plain).fmt(f)
     }
+}
+
+/// The clock that runs while the provider still looks and doesn't find.
+fn deadline(identity: &Identity, at: Timestamp) -> Option<Deadline> {
+    let is_lost = identity.status == ProviderStatus::TemporaryFailure;
+    if !is_lost && identity.status != ProviderStatus::Pending {
+        return None;
+    }
+    let last_success = identity.verification.as_ref().and_then(|verification| verification.last_success);
+    let (from, basis) = match (identity.status_since, last_success) {
+        (Some(since), _) => (since, DeadlineBasis::StatusSince),
+        (None, Some(success)) if is_lost => (success, DeadlineBasis::LastSuccess),
+        _ => (at, DeadlineBasis::FirstSeen),
+    };
+    let after = |hours| from.checked_add(Span::new().hours(hours)).ok();
+    Some(Deadline { working: after(WORKING_HOURS)?, promised: after(PROMISED_HOURS)?, basis })
 }

@@ -4,6 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::diagnosis::Evidence;
+use super::finding::State;
+use super::{Depth, Diagnosis};
+use crate::identity::ProviderStatus;
+
 /// What a look comes to. The order is that of the worst: failing, degraded, unknown, healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,4 +48,86 @@ pub struct Exposure {
     pub bad: usize,
     /// All that were looked at; a server name without an address counts as one.
     pub of: usize,
+}
+
+/// The verdict and its reason in one line. Healthy needs proof; without a cause and without proof it is unknown.
+pub(super) fn verdict(evidence: &Evidence<'_>, causes: &[Diagnosis], depth: Depth) -> (Verdict, String) {
+    let worst = causes.iter().map(|cause| cause.impact).max().unwrap_or(Verdict::Healthy);
+    if worst != Verdict::Healthy {
+        let summary =
+            causes.iter().find(|cause| cause.impact != Verdict::Healthy).map(|cause| cause.summary.clone());
+        return (worst, summary.unwrap_or_default());
+    }
+    if evidence.records.is_empty() {
+        return (Verdict::Unknown, "the provider names no records to look for".to_owned());
+    }
+    if let Some(doubt) = doubt(evidence, depth) {
+        return (Verdict::Unknown, doubt);
+    }
+    let sound = soundness(evidence, depth);
+    match &evidence.identity.status {
+        ProviderStatus::Success => (Verdict::Healthy, sound),
+        ProviderStatus::Unknown => {
+            (Verdict::Unknown, format!("{sound}; what the provider says is not known"))
+        }
+        status => (
+            Verdict::Unknown,
+            format!("{sound}; the provider says {status}, which this version does not know"),
+        ),
+    }
+}
+
+/// Why the records can't be called sound although no cause was found.
+fn doubt(evidence: &Evidence<'_>, depth: Depth) -> Option<String> {
+    let asks_servers = depth == Depth::Full && evidence.survey.asks_servers;
+    for record in evidence.records {
+        let name = &record.expected.name;
+        let holds = |authoritative: bool| {
+            record.findings.iter().any(|finding| {
+                finding.observation.vantage.is_authoritative() == authoritative
+                    && finding.state == State::Holds
+            })
+        };
+        if asks_servers && !holds(true) {
+            return Some(format!("no name server could be asked for {name}"));
+        }
+        if !holds(false) {
+            return Some(format!("no resolver confirms {name}"));
+        }
+    }
+    if evidence.unlooked_servers().next().is_some() {
+        return Some("not every name server could be found".to_owned());
+    }
+    None
+}
+
+fn soundness(evidence: &Evidence<'_>, depth: Depth) -> String {
+    let records = match evidence.records.len() {
+        1 => "the DKIM record holds".to_owned(),
+        count => format!("all {count} DKIM records hold"),
+    };
+    let resolvers = evidence
+        .survey
+        .resolvers
+        .iter()
+        .filter(|&resolver| {
+            evidence.records.iter().all(|record| {
+                record
+                    .findings
+                    .iter()
+                    .any(|finding| finding.observation.vantage == *resolver && finding.state == State::Holds)
+            })
+        })
+        .count();
+    let resolvers = match resolvers {
+        1 => "1 resolver".to_owned(),
+        count => format!("{count} resolvers"),
+    };
+    match (depth, evidence.exposure().of) {
+        (Depth::Full, 1) => format!("{records} at the one name server address and through {resolvers}"),
+        (Depth::Full, of) if of > 0 => {
+            format!("{records} at all {of} name server addresses and through {resolvers}")
+        }
+        _ => format!("{records} through {resolvers}"),
+    }
 }

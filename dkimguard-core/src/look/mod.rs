@@ -1,14 +1,19 @@
 //! Looking: which servers a zone is delegated to, and what each of them, and each resolver, answers.
 
+mod delegation;
 #[cfg(feature = "hickory")]
 pub mod hickory;
 #[allow(clippy::module_inception)]
 mod look;
 mod observation;
 mod places;
+mod survey;
 #[cfg(feature = "wire")]
 pub mod wire;
 
+pub use delegation::{AddressLookup, Delegation, Server};
 pub use look::Look;
 pub use observation::{ExtendedError, Observation, Question, Rcode, Response, Transport, Vantage};
 pub use places::{Authoritative, Places};
+pub use survey::Survey;
+pub(crate) use survey::{doubled_name, without_underscore};

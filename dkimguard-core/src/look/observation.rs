@@ -394,3 +394,152 @@ pub struct Observation {
     /// What came back, or why nothing did.
     pub outcome: Result<Response, LookupError>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// A record from `owner TYPE value`; the strings of a TXT stand between bars.
+    fn record(line: &str) -> Record {
+        let mut fields = line.splitn(3, ' ');
+        let (owner, kind, value) = (fields.next(), fields.next(), fields.next().unwrap_or_default());
+        let data = match kind {
+            Some("CNAME") => RecordData::Cname(name(value)),
+            Some("NS") => RecordData::Ns(name(value)),
+            Some("TXT") => RecordData::Txt(Txt::new(value.split('|').map(str::as_bytes))),
+            Some("SOA") => RecordData::Soa(Soa {
+                primary: name("ns1.example.com"),
+                mailbox: name("hostmaster.example.com"),
+                serial: value.parse().expect("a serial"),
+                refresh: 1,
+                retry: 2,
+                expire: 3,
+                minimum: 4,
+            }),
+            _ => panic!("{line}: no record"),
+        };
+        Record { name: name(owner.expect("an owner")), ttl: 300, data }
+    }
+
+    fn records(lines: &[&str]) -> Vec<Record> {
+        lines.iter().map(|line| record(line)).collect()
+    }
+
+    fn answered(lines: &[&str]) -> Response {
+        Response { answers: records(lines), ..Response::new(Rcode::NOERROR) }
+    }
+
+    #[test]
+    fn cnames_chains_and_texts_are_read_from_the_answer() {
+        /// The answer, what `a` is an alias of, where its chain ends, and the texts there.
+        type Row = (&'static [&'static str], &'static [&'static str], &'static str, &'static [&'static str]);
+        let table: &[Row] = &[
+            (&[], &[], "a", &[]),
+            (&["a TXT k"], &[], "a", &["k"]),
+            (&["a CNAME b"], &["b"], "b", &[]),
+            (&["A. CNAME B."], &["b"], "b", &[]),
+            (&["a CNAME b", "b TXT k"], &["b"], "b", &["k"]),
+            // The order of an answer means nothing.
+            (&["c TXT k", "b CNAME c", "a CNAME b"], &["b"], "c", &["k"]),
+            // The record of another name is none of this name's.
+            (&["z CNAME b", "z TXT k"], &[], "a", &[]),
+            // Twice the same is one; two are two, and the order of the answer doesn't show.
+            (&["a CNAME b", "a CNAME b"], &["b"], "b", &[]),
+            (&["a CNAME c", "a CNAME b"], &["b", "c"], "b", &[]),
+            // A CNAME beside other data: the chain leads on.
+            (&["a CNAME b", "a TXT k"], &["b"], "b", &[]),
+            // Strings are joined within a record, never across records.
+            (&["a TXT v=DKIM1; |p=AB", "a TXT CD"], &[], "a", &["v=DKIM1; p=AB", "CD"]),
+            (&["a TXT k", "a TXT k"], &[], "a", &["k", "k"]),
+            (&["a TXT "], &[], "a", &[""]),
+        ];
+        for (lines, cnames, end, texts) in table {
+            let response = answered(lines);
+            let of = name("a");
+            let targets: Vec<Name> = cnames.iter().map(|text| name(text)).collect();
+            assert_eq!(response.cnames(&of), targets.iter().collect::<Vec<_>>(), "{lines:?}");
+            assert_eq!(response.chain_end(&of), &name(end), "{lines:?}");
+            let found: Vec<String> = response.texts(&of).iter().map(ToString::to_string).collect();
+            assert_eq!(found, *texts, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_loops_ends() {
+        for lines in [
+            &["a CNAME a"][..],
+            &["a CNAME b", "b CNAME a"],
+            &["a CNAME b", "b CNAME c", "c CNAME b"],
+            &["a CNAME b", "b CNAME c", "c CNAME a", "z TXT k", "z TXT l"],
+        ] {
+            let response = answered(lines);
+            let start = name("a");
+            let end = response.chain_end(&start);
+            assert!(!response.cnames(end).is_empty(), "{lines:?}: the end is a link of the loop");
+            assert!(response.texts(&start).is_empty(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_absence_is_proven_by_the_soa_of_the_authority_section() {
+        let mut response = Response::new(Rcode::NXDOMAIN);
+        assert_eq!(response.proof_of_absence(), None);
+        response.answers = records(&["example.com SOA 7"]);
+        response.additional = records(&["example.com SOA 7"]);
+        response.authority = records(&["example.com NS ns1.example.com"]);
+        assert_eq!(response.proof_of_absence(), None);
+        response.authority = records(&["example.com NS ns1.example.com", "example.com SOA 7"]);
+        let (owner, soa) = response.proof_of_absence().expect("there is an SOA");
+        assert_eq!((&owner.name, soa.serial), (&name("example.com"), 7));
+    }
+
+    #[test]
+    fn a_referral_is_neither_an_answer_nor_an_absence() {
+        let referral = Response {
+            authority: records(&[
+                "example.com NS ns1.example.com",
+                "example.com NS ns2.example.net",
+                "example.org NS ns3.example.org",
+            ]),
+            ..Response::new(Rcode::NOERROR)
+        };
+        let (ns1, ns2) = (name("ns1.example.com"), name("ns2.example.net"));
+        assert_eq!(referral.referral(), Some((&name("example.com"), vec![&ns1, &ns2])));
+
+        let mut with_soa = referral.clone();
+        with_soa.authority.push(record("example.com SOA 7"));
+        let others = [
+            ("authoritative", Response { authoritative: true, ..referral.clone() }),
+            ("answered", Response { answers: records(&["a CNAME b"]), ..referral.clone() }),
+            ("refused", Response { rcode: Rcode::REFUSED, ..referral.clone() }),
+            ("name error", Response { rcode: Rcode::NXDOMAIN, ..referral.clone() }),
+            ("with an SOA", with_soa),
+            ("without servers", Response::new(Rcode::NOERROR)),
+        ];
+        for (what, response) in others {
+            assert_eq!(response.referral(), None, "{what}");
+        }
+    }
+
+    #[test]
+    fn codes_and_extended_errors_have_their_registered_names() {
+        assert_eq!(Rcode::NXDOMAIN.to_string(), "NXDOMAIN");
+        assert_eq!(Rcode(23).to_string(), "RCODE23");
+        let table = [
+            (0, "", "Other Error"),
+            (6, "", "DNSSEC Bogus"),
+            (9, "no key", "DNSKEY Missing: no key"),
+            (22, "", "No Reachable Authority"),
+            (29, "", "Synthesized"),
+            (30, "", "Code 30"),
+            (u16::MAX, "", "Code 65535"),
+        ];
+        for (code, text, shown) in table {
+            assert_eq!(ExtendedError { code, text: text.to_owned() }.to_string(), shown);
+        }
+    }
+}

@@ -1,25 +1,40 @@
 //! [`Diagnosis`]: what is wrong, how sure that is, and what mends it.
+//!
+//! A rule is a small pure function from the [evidence](evidence::Evidence) to diagnoses; `RULES` is the table of
+//! them, one file a family.
+
+mod cause;
+mod evidence;
+mod provider;
+mod record;
+mod servers;
+mod time;
+mod zone;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Verdict;
+pub use cause::Cause;
+pub(in crate::judge) use evidence::Evidence;
+
+use super::{Exposure, Verdict};
+use crate::identity::ProviderStatus;
 use crate::name::Name;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
     /// Which row of the catalogue.
-    pub code: &'static str,
+    pub cause: Cause,
     /// How sure it is.
     pub certainty: Certainty,
     /// What it comes to by itself; [`Verdict::Healthy`] for one that is only listed.
     pub impact: Verdict,
-    /// The cause in a few words.
-    pub title: &'static str,
-    /// What is wrong here, with names and numbers.
+    /// What is wrong here, in one short line with numbers.
+    pub summary: String,
+    /// What is wrong here, in whole sentences.
     pub detail: String,
-    /// What to do about it here.
+    /// What to do about it here; lines that are to be published stand by themselves.
     pub remedy: String,
     /// The records that it affects.
     pub records: Vec<Name>,
@@ -54,4 +69,75 @@ pub struct Change {
     pub source: String,
     /// The event there.
     pub event_id: String,
+}
+
+type Rule = fn(&Evidence<'_>) -> Vec<Diagnosis>;
+
+/// The rules about DNS, those first whose causes explain the causes behind them.
+const DNS_RULES: &[Rule] = &[
+    time::offline,
+    zone::dnssec_bogus,
+    servers::servers_disagree,
+    record::record_causes,
+    servers::server_lame,
+    servers::server_failing,
+    servers::server_unreachable,
+    servers::txt_unanswerable,
+    servers::tcp_unanswerable,
+    zone::negative_cached,
+    record::no_active_key,
+    zone::resolver_failing,
+    record::key_testing,
+];
+
+/// The rules about the provider. They are told what is wrong in DNS, since a sound zone is evidence too.
+const PROVIDER_RULES: &[fn(&Evidence<'_>, &[Diagnosis]) -> Option<Diagnosis>] =
+    &[provider::not_started, provider::signing_disabled, provider::gave_up, provider::behind];
+
+/// All diagnoses, the best explanation first.
+pub(in crate::judge) fn diagnose(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
+    let mut causes: Vec<Diagnosis> = DNS_RULES.iter().flat_map(|rule| rule(evidence)).collect();
+    if evidence.identity.status == ProviderStatus::TemporaryFailure {
+        // The provider signs nothing meanwhile, so what is a matter of chance otherwise is certain now.
+        for cause in causes.iter_mut().filter(|cause| cause.impact == Verdict::Degraded) {
+            cause.impact = Verdict::Failing;
+        }
+    }
+    let providers: Vec<Diagnosis> =
+        PROVIDER_RULES.iter().filter_map(|rule| rule(evidence, &causes)).collect();
+    causes.extend(providers);
+    causes.sort_by_key(rank);
+    causes
+}
+
+/// What is worse comes first, and a consequence behind its reason; otherwise the order of the rules stands.
+fn rank(diagnosis: &Diagnosis) -> u8 {
+    match (diagnosis.cause, diagnosis.impact) {
+        (Cause::Offline, _) => 0,
+        (Cause::ProviderGaveUp, _) => 4,
+        (Cause::ProviderBehind, _) => 5,
+        (Cause::NotStarted | Cause::SigningDisabled, _) => 2,
+        (_, Verdict::Failing) => 1,
+        (_, Verdict::Degraded | Verdict::Unknown) => 3,
+        (_, Verdict::Healthy) => 6,
+    }
+}
+
+/// "1 of 3 DKIM records", "the DKIM record", "all 3 DKIM records".
+fn count_records(some: usize, all: usize) -> String {
+    match (some, all) {
+        (_, 1) => "the DKIM record".to_owned(),
+        (some, all) if some == all => format!("all {all} DKIM records"),
+        (some, all) => format!("{some} of {all} DKIM records"),
+    }
+}
+
+/// "is" behind one, "are" behind several.
+fn is_or_are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// Whether what is said of a number of records out of all of them takes the singular.
+fn names_list(names: &[Name]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,0 +1,111 @@
+//! The provider: what it says of the identity.
+
+use super::evidence::Evidence;
+use super::{Cause, Certainty, Diagnosis};
+use crate::identity::ProviderStatus;
+use crate::judge::Verdict;
+use crate::judge::finding::State;
+
+/// DKIM was never set up.
+pub(super) fn not_started(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option<Diagnosis> {
+    (evidence.identity.status == ProviderStatus::NotStarted).then(|| {
+        said(
+            evidence,
+            Cause::NotStarted,
+            Verdict::Failing,
+            "DKIM is not set up at the provider",
+            "The provider holds the domain and does not sign its mail: DKIM was never set up.",
+            "Set DKIM up for the domain at the provider, and publish the records that it then names.",
+        )
+    })
+}
+
+/// The provider doesn't sign, because it was told so.
+pub(super) fn signing_disabled(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option<Diagnosis> {
+    let applies = evidence.identity.signing_enabled == Some(false)
+        && evidence.identity.status != ProviderStatus::NotStarted;
+    applies.then(|| {
+        said(
+            evidence,
+            Cause::SigningDisabled,
+            Verdict::Failing,
+            "DKIM signing is switched off at the provider",
+            "The provider does not sign mail of this domain, because signing is switched off for the identity.",
+            "Switch DKIM signing on for the identity (for SES: aws sesv2 put-email-identity-dkim-attributes \
+             --signing-enabled).",
+        )
+    })
+}
+
+/// The provider has stopped looking.
+pub(super) fn gave_up(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option<Diagnosis> {
+    (evidence.identity.status == ProviderStatus::Failed).then(|| {
+        said(
+            evidence,
+            Cause::ProviderGaveUp,
+            Verdict::Failing,
+            "the provider has given up on the domain",
+            "The provider says failed: it does not look at the records any more, so that mending DNS alone does \
+             not heal it. Mail is not signed.",
+            "Mend what is wrong in DNS first. Once every record holds, have the provider start DKIM verification \
+             again, and publish the records that it then names.",
+        )
+    })
+}
+
+/// The records are sound, and the provider hasn't seen it yet.
+pub(super) fn behind(evidence: &Evidence<'_>, dns: &[Diagnosis]) -> Option<Diagnosis> {
+    let waits =
+        matches!(evidence.identity.status, ProviderStatus::Pending | ProviderStatus::TemporaryFailure);
+    let sound = dns.iter().all(|cause| cause.impact == Verdict::Healthy)
+        && !evidence.records.is_empty()
+        && evidence.records.iter().all(|record| {
+            let witnesses = evidence.witnesses(record);
+            !witnesses.is_empty() && witnesses.iter().all(|finding| finding.state == State::Holds)
+        });
+    (waits && sound).then(|| {
+        said(
+            evidence,
+            Cause::ProviderBehind,
+            Verdict::Degraded,
+            &format!("all records hold, and the provider still says {}", evidence.identity.status),
+            "Every record is as it must be; the provider's last look is older than that. Until it looks again, \
+             mail is not signed.",
+            "Wait: no call makes the provider look again, and setting DKIM up anew may change the records.",
+        )
+    })
+}
+
+fn said(
+    evidence: &Evidence<'_>,
+    cause: Cause,
+    impact: Verdict,
+    summary: &str,
+    detail: &str,
+    remedy: &str,
+) -> Diagnosis {
+    let identity = evidence.identity;
+    let mut line = format!("{}: status {}", identity.id, identity.status);
+    if let Some(enabled) = identity.signing_enabled {
+        line.push_str(if enabled { ", signing on" } else { ", signing off" });
+    }
+    if let Some(verification) = &identity.verification {
+        if let Some(error) = &verification.error {
+            line.push_str(&format!(", last met {error}"));
+        }
+        if let Some(checked) = verification.last_checked {
+            line.push_str(&format!(", last looked at {checked}"));
+        }
+    }
+    Diagnosis {
+        cause,
+        certainty: Certainty::Certain,
+        impact,
+        summary: summary.to_owned(),
+        detail: detail.to_owned(),
+        remedy: remedy.to_owned(),
+        records: evidence.records.iter().map(|record| record.expected.name.clone()).collect(),
+        evidence: vec![line],
+        changed_by: None,
+    }
+}

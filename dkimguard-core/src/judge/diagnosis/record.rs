@@ -1,0 +1,493 @@
+//! The record: what stands at an expected name instead of what must.
+
+use super::evidence::Evidence;
+use super::{Cause, Certainty, Diagnosis, count_records, is_or_are};
+use crate::identity::{Expected, ExpectedValue};
+use crate::judge::finding::{Finding, Sight, State, trouble};
+use crate::judge::{RecordReport, Verdict};
+use crate::key_record::{KeyRecord, PublicKey};
+use crate::look::{Response, Vantage, doubled_name, without_underscore};
+use crate::name::Name;
+use crate::record::{RecordData, RecordKind};
+
+/// The causes in the order in which they are tried: the first that fits is a record's cause at a server.
+const FAULTS: &[(Cause, Fits)] = &[
+    (Cause::ConflictingRecords, is_conflict),
+    (Cause::ValueDoubled, is_value_doubled),
+    (Cause::MalformedValue, is_malformed),
+    (Cause::WildcardAnswer, is_wildcard),
+    (Cause::WrongTarget, is_other_target),
+    (Cause::CnameFlattened, is_flattened),
+    (Cause::TxtInsteadOfCname, is_text),
+    (Cause::SeveralKeys, |at| at.finding.sight == Sight::Key(Cause::SeveralKeys)),
+    (Cause::KeyRevoked, |at| at.finding.sight == Sight::Key(Cause::KeyRevoked)),
+    (Cause::KeyUnreadable, |at| at.finding.sight == Sight::Key(Cause::KeyUnreadable)),
+    (Cause::KeyWeak, |at| at.finding.sight == Sight::Key(Cause::KeyWeak)),
+    (Cause::KeyMismatch, |at| at.finding.sight == Sight::Key(Cause::KeyMismatch)),
+    (Cause::NameDoubled, is_name_doubled),
+    (Cause::UnderscoreLost, is_underscore_lost),
+    (Cause::RecordMissing, |at| at.finding.state == State::Absent),
+];
+
+type Fits = fn(&Place<'_>) -> bool;
+
+/// One record at one vantage point.
+struct Place<'a> {
+    evidence: &'a Evidence<'a>,
+    expected: &'a Expected,
+    finding: &'a Finding,
+}
+
+/// What is wrong with each record, one diagnosis a cause.
+pub(super) fn record_causes(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
+    let wrong: Vec<(Cause, &RecordReport, &Finding)> = evidence
+        .records
+        .iter()
+        .flat_map(|record| evidence.witnesses(record).into_iter().map(move |finding| (record, finding)))
+        .filter(|(_, finding)| finding.state != State::Holds)
+        .filter_map(|(record, finding)| {
+            let place = Place { evidence, expected: &record.expected, finding };
+            let (cause, _) = FAULTS.iter().find(|(_, fits)| fits(&place))?;
+            Some((*cause, record, finding))
+        })
+        .collect();
+    FAULTS.iter().filter_map(|&(cause, _)| diagnosis(evidence, cause, &wrong)).collect()
+}
+
+fn diagnosis(
+    evidence: &Evidence<'_>,
+    cause: Cause,
+    wrong: &[(Cause, &RecordReport, &Finding)],
+) -> Option<Diagnosis> {
+    let mine: Vec<_> = wrong
+        .iter()
+        .filter(|(other, record, _)| {
+            // Where some servers hold the record, its absence at others is told by `servers-disagree`.
+            *other == cause && !(cause == Cause::RecordMissing && holds_somewhere(evidence, record))
+        })
+        .collect();
+    let mut records: Vec<&RecordReport> = Vec::new();
+    for (_, record, _) in &mine {
+        if !records.iter().any(|known| known.expected.name == record.expected.name) {
+            records.push(record);
+        }
+    }
+    let first = records.first()?;
+    let somewhere = records.iter().all(|record| holds_somewhere(evidence, record));
+    let by_servers = mine.iter().all(|(_, _, finding)| finding.observation.vantage.is_authoritative());
+    let zone = evidence.survey.zone_of(&first.expected.name).map(|delegation| &delegation.zone);
+    let names: Vec<Name> = records.iter().map(|record| record.expected.name.clone()).collect();
+    let counted = count_records(names.len(), evidence.records.len());
+    let (what, remedy) = words(evidence, cause, &records, zone);
+    Some(Diagnosis {
+        cause,
+        certainty: if by_servers { Certainty::Certain } else { Certainty::Likely },
+        impact: if somewhere { Verdict::Degraded } else { Verdict::Failing },
+        summary: format!("{counted} {}", short(cause, names.len())),
+        detail: what,
+        remedy,
+        records: names,
+        evidence: mine.iter().map(|(_, _, finding)| evidence.full_line(&finding.observation)).collect(),
+        changed_by: None,
+    })
+}
+
+fn holds_somewhere(evidence: &Evidence<'_>, record: &RecordReport) -> bool {
+    evidence.witnesses(record).iter().any(|finding| finding.state == State::Holds)
+}
+
+/// What follows "1 of 3 DKIM records" in a summary.
+fn short(cause: Cause, count: usize) -> String {
+    let verb = is_or_are(count);
+    match cause {
+        Cause::NameDoubled => format!("{verb} at the name with the zone appended twice"),
+        Cause::UnderscoreLost => format!("{verb} at a name without the underscore"),
+        Cause::ValueDoubled => format!("{verb} pointed at a target with the zone appended"),
+        Cause::WrongTarget => format!("{verb} pointed at another target"),
+        Cause::CnameFlattened => format!("{verb} proxied or flattened"),
+        Cause::TxtInsteadOfCname => format!("{verb} TXT instead of CNAME"),
+        Cause::MalformedValue => format!("{verb} malformed"),
+        Cause::ConflictingRecords => format!("{verb} in conflict with other records at the name"),
+        Cause::WildcardAnswer => format!("{verb} missing, and a wildcard answers"),
+        Cause::KeyRevoked => format!("{verb} a revoked key"),
+        Cause::KeyUnreadable => format!("{verb} no usable key"),
+        Cause::KeyWeak => format!("{verb} a key under 1024 bits"),
+        Cause::KeyMismatch => format!("{verb} another key than expected"),
+        Cause::SeveralKeys => format!("{verb} published as several TXT records"),
+        _ => format!("{verb} missing"),
+    }
+}
+
+/// What is wrong, and what to do.
+fn words(
+    evidence: &Evidence<'_>,
+    cause: Cause,
+    records: &[&RecordReport],
+    zone: Option<&Name>,
+) -> (String, String) {
+    let publish = records.iter().map(|record| zone_line(&record.expected)).collect::<Vec<_>>().join("\n");
+    let seen = records
+        .first()
+        .and_then(|record| evidence.witnesses(record).into_iter().find(|finding| !finding.values.is_empty()))
+        .and_then(|finding| finding.values.first().cloned())
+        .unwrap_or_default();
+    let expected = records.first().map(|record| record.expected.value.to_string()).unwrap_or_default();
+    let zone = zone.map_or_else(|| "the zone".to_owned(), ToString::to_string);
+    let (what, remedy) = match cause {
+        Cause::NameDoubled => (
+            format!("The record exists at its name with {zone} appended once more: the form of the DNS host \
+                     takes each name for one relative to {zone}."),
+            format!("Enter the name without {zone} at its end, or with a final dot:"),
+        ),
+        Cause::UnderscoreLost => (
+            "The record exists at the name with domainkey in place of _domainkey.".to_owned(),
+            "Enter the name with its underscore; if the DNS host refuses that, move the zone to one that accepts it:"
+                .to_owned(),
+        ),
+        Cause::ValueDoubled => (
+            format!("The CNAME points at {seen}: the right target with the zone appended."),
+            "End the target with a dot, or enter it as the DNS host wants absolute names:".to_owned(),
+        ),
+        Cause::WrongTarget => (
+            format!("The CNAME points at {seen}, and must point at {expected}; the provider compares the value, \
+                     so a detour to the right place does not do."),
+            "Set exactly this value:".to_owned(),
+        ),
+        Cause::CnameFlattened => (
+            "Asked for the CNAME, the server says there is none, and answers with what lies behind it: the DNS \
+             host proxies or flattens the record."
+                .to_owned(),
+            "Switch proxying and flattening off for this record (\"DNS only\"):".to_owned(),
+        ),
+        Cause::TxtInsteadOfCname => {
+            ("A TXT record stands at the name, and no CNAME.".to_owned(), "Replace the TXT by this CNAME:".to_owned())
+        }
+        Cause::MalformedValue => (
+            format!("The CNAME points at {seen}, which is the right target but for stray characters."),
+            "Set the plain value:".to_owned(),
+        ),
+        Cause::ConflictingRecords => (
+            "More than one CNAME stands at the name, or a CNAME beside other records; a CNAME must be alone \
+             (RFC 1034 §3.6.2)."
+                .to_owned(),
+            "Remove everything at the name but this one record:".to_owned(),
+        ),
+        Cause::WildcardAnswer => (
+            "A name that nobody has published gets the same answer: only a wildcard answers, and the record \
+             itself does not exist."
+                .to_owned(),
+            "Publish the record itself; it takes precedence over the wildcard:".to_owned(),
+        ),
+        Cause::KeyRevoked => (
+            "The key record has an empty p= tag, which says that the key is withdrawn (RFC 6376 §3.6.1).".to_owned(),
+            "Publish the key that mail is signed with:".to_owned(),
+        ),
+        Cause::KeyUnreadable => (
+            format!("The TXT at the selector is no key that mail can be verified with{}.", unreadable(&seen)),
+            "Publish the key as one TXT record:".to_owned(),
+        ),
+        Cause::KeyWeak => (
+            format!("The RSA key has {} bits; verifiers do not accept keys under 1024 (RFC 8301 §3.2).", bits(&seen)),
+            "Make a key of 2048 bits, give it to the provider, and publish it:".to_owned(),
+        ),
+        Cause::KeyMismatch => (
+            "A usable key is published, and it is not the expected one: signatures will not verify.".to_owned(),
+            "Publish the expected key:".to_owned(),
+        ),
+        Cause::SeveralKeys => (
+            "More than one TXT record stands at the selector; which one a verifier takes is left to chance \
+             (RFC 6376 §3.6.2.2)."
+                .to_owned(),
+            "Leave exactly one TXT record there:".to_owned(),
+        ),
+        _ => (
+            "Every place that answers with authority says that the record is not there.".to_owned(),
+            "Publish exactly:".to_owned(),
+        ),
+    };
+    (what, format!("{remedy}\n{publish}"))
+}
+
+fn unreadable(seen: &str) -> String {
+    KeyRecord::parse(seen.as_bytes()).err().map_or_else(String::new, |error| format!(": {error}"))
+}
+
+fn bits(seen: &str) -> String {
+    match KeyRecord::parse(seen.as_bytes()).as_ref().map(KeyRecord::key) {
+        Ok(PublicKey::Rsa { bits }) => bits.to_string(),
+        _ => "too few".to_owned(),
+    }
+}
+
+/// The record as a line of a zone file; strings of a TXT are cut at the 255 octets that one may have.
+pub(in crate::judge) fn zone_line(expected: &Expected) -> String {
+    let name = &expected.name;
+    match &expected.value {
+        ExpectedValue::Cname(target) => format!("{name}. CNAME {target}."),
+        ExpectedValue::Key(key) => {
+            let text = key.to_string();
+            let strings: Vec<String> = text
+                .as_bytes()
+                .chunks(255)
+                .map(|chunk| format!("\"{}\"", String::from_utf8_lossy(chunk)))
+                .collect();
+            format!("{name}. TXT {}", strings.join(" "))
+        }
+        ExpectedValue::AnyKey => format!("{name}. TXT \"v=DKIM1; k=rsa; p=<the public key>\""),
+    }
+}
+
+impl Place<'_> {
+    fn vantage(&self) -> &Vantage {
+        &self.finding.observation.vantage
+    }
+
+    /// What this vantage point answers about a name, if that proves anything.
+    fn answer(&self, name: &Name, kind: RecordKind) -> Option<&Response> {
+        let survey = self.evidence.survey;
+        let observation = survey.at(self.vantage(), name, kind)?;
+        if trouble(observation, survey).is_some() {
+            return None;
+        }
+        observation.outcome.as_ref().ok()
+    }
+
+    /// The records of this type that this vantage point has at a name itself.
+    fn data_at(&self, name: &Name, kind: RecordKind) -> Vec<&RecordData> {
+        self.answer(name, kind).map_or_else(Vec::new, |response| {
+            response
+                .answers
+                .iter()
+                .filter(|record| record.name == *name && record.kind() == kind)
+                .map(|record| &record.data)
+                .collect()
+        })
+    }
+
+    /// Whether a wildcard answers with the same records for a name that nobody has published.
+    fn is_by_wildcard(&self, name: &Name, kind: RecordKind) -> bool {
+        let here = self.data_at(name, kind);
+        let Some(sibling) = &self.evidence.survey.sibling else { return false };
+        let there = self.data_at(sibling, kind);
+        !here.is_empty() && here.len() == there.len() && here.iter().all(|data| there.contains(data))
+    }
+
+    /// Whether a record of the expected type is there at a variant of the name, and not by a wildcard.
+    fn exists_at(&self, name: Option<Name>) -> bool {
+        let kind = self.expected.value.kind();
+        name.is_some_and(|name| !self.data_at(&name, kind).is_empty() && !self.is_by_wildcard(&name, kind))
+    }
+
+    fn only_target(&self) -> Option<&Name> {
+        match &self.finding.sight {
+            Sight::Targets(targets) if targets.len() == 1 => targets.first(),
+            _ => None,
+        }
+    }
+
+    fn zone(&self) -> Option<&Name> {
+        self.evidence.survey.zone_of(&self.expected.name).map(|delegation| &delegation.zone)
+    }
+
+    /// The zones that a form may have appended.
+    fn suffixes(&self) -> impl Iterator<Item = &Name> {
+        self.zone().into_iter().chain([self.evidence.identity.domain()])
+    }
+}
+
+fn is_conflict(at: &Place<'_>) -> bool {
+    match &at.finding.sight {
+        Sight::Conflict => true,
+        Sight::Targets(targets) => targets.len() > 1,
+        _ => false,
+    }
+}
+
+fn is_value_doubled(at: &Place<'_>) -> bool {
+    let (Some(seen), Some(target)) = (at.only_target(), at.expected.value.target()) else { return false };
+    at.suffixes().any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
+}
+
+/// Characters that find their way into values from mails and web pages, and the dashes that look like one.
+fn is_malformed(at: &Place<'_>) -> bool {
+    let (Some(seen), Some(target)) = (at.only_target(), at.expected.value.target()) else { return false };
+    let raw = seen.labels().map(String::from_utf8_lossy).collect::<Vec<_>>().join(".");
+    let unicode = seen.to_unicode();
+    [raw, unicode].iter().any(|text| {
+        let plain: String = text
+            .chars()
+            .filter(|character| {
+                !character.is_whitespace() && !matches!(character, '"' | '\'' | '\\' | '“' | '”' | '`')
+            })
+            .map(|character| match character {
+                '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
+                other => other,
+            })
+            .collect();
+        let plain =
+            plain.trim_start_matches("http://").trim_start_matches("https://").trim_end_matches(['/', '.']);
+        let Ok(cleaned) = plain.parse::<Name>() else { return false };
+        cleaned == *target
+            || at.suffixes().any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == cleaned))
+    })
+}
+
+fn is_wildcard(at: &Place<'_>) -> bool {
+    let name = &at.expected.name;
+    match at.expected.value.kind() {
+        RecordKind::Cname if at.finding.state == State::Differs => at.is_by_wildcard(name, RecordKind::Cname),
+        RecordKind::Cname => [RecordKind::Txt, RecordKind::A, RecordKind::Aaaa]
+            .iter()
+            .any(|&kind| at.is_by_wildcard(name, kind)),
+        _ => at.is_by_wildcard(name, RecordKind::Txt),
+    }
+}
+
+fn is_other_target(at: &Place<'_>) -> bool {
+    at.only_target().is_some()
+}
+
+fn is_flattened(at: &Place<'_>) -> bool {
+    let name = &at.expected.name;
+    let Some(target) = at.expected.value.target() else { return false };
+    if at.finding.state != State::Absent {
+        return false;
+    }
+    if [RecordKind::A, RecordKind::Aaaa].iter().any(|&kind| !at.data_at(name, kind).is_empty()) {
+        return true;
+    }
+    let here = at.data_at(name, RecordKind::Txt);
+    let behind: Vec<RecordData> = target_texts(at.evidence, target);
+    !here.is_empty() && here.len() == behind.len() && here.iter().all(|data| behind.contains(data))
+}
+
+/// The TXT records of a target as the resolvers see them.
+fn target_texts(evidence: &Evidence<'_>, target: &Name) -> Vec<RecordData> {
+    evidence
+        .survey
+        .resolvers
+        .iter()
+        .filter_map(|resolver| evidence.survey.at(resolver, target, RecordKind::Txt))
+        .filter_map(|observation| observation.outcome.as_ref().ok())
+        .map(|response| response.texts(target).into_iter().cloned().map(RecordData::Txt).collect::<Vec<_>>())
+        .find(|texts| !texts.is_empty())
+        .unwrap_or_default()
+}
+
+fn is_text(at: &Place<'_>) -> bool {
+    let Some(target) = at.expected.value.target() else { return false };
+    at.finding.state == State::Absent
+        && at.data_at(&at.expected.name, RecordKind::Txt).iter().any(|data| match data {
+            RecordData::Txt(txt) => {
+                let text = txt.joined();
+                let is_target = String::from_utf8_lossy(&text)
+                    .trim()
+                    .trim_matches('"')
+                    .parse::<Name>()
+                    .is_ok_and(|name| name == *target);
+                is_target || KeyRecord::parse(&text).is_ok()
+            }
+            _ => false,
+        })
+}
+
+fn is_name_doubled(at: &Place<'_>) -> bool {
+    at.finding.state == State::Absent
+        && at.zone().is_some_and(|zone| at.exists_at(doubled_name(&at.expected.name, zone)))
+}
+
+fn is_underscore_lost(at: &Place<'_>) -> bool {
+    at.finding.state == State::Absent && at.exists_at(without_underscore(&at.expected.name))
+}
+
+/// No target holds a key, at any place, and every target was seen.
+pub(super) fn no_active_key(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
+    let all_hold = evidence.records.iter().all(|record| {
+        let witnesses = evidence.witnesses(record);
+        !witnesses.is_empty() && witnesses.iter().all(|finding| finding.state == State::Holds)
+    });
+    let targets: Vec<&Name> =
+        evidence.records.iter().filter_map(|record| record.expected.value.target()).collect();
+    if !all_hold || targets.is_empty() || targets.len() < evidence.records.len() {
+        return Vec::new();
+    }
+    let mut lines = Vec::new();
+    for (record, target) in evidence.records.iter().zip(&targets) {
+        let mut seen = false;
+        for observation in &evidence.survey.observations {
+            let question = &observation.question;
+            let about = question.name == **target || question.name == record.expected.name;
+            if !about || question.kind != RecordKind::Txt || observation.vantage.is_authoritative() {
+                continue;
+            }
+            if trouble(observation, evidence.survey).is_some() {
+                continue;
+            }
+            let Ok(response) = &observation.outcome else { continue };
+            let holds_key = response.texts(&question.name).iter().any(|text| {
+                KeyRecord::parse(&text.joined()).is_ok_and(|record| *record.key() != PublicKey::Revoked)
+            });
+            if holds_key {
+                return Vec::new();
+            }
+            if question.name == **target && !seen {
+                seen = true;
+                lines.push(evidence.full_line(observation));
+            }
+        }
+        if !seen {
+            return Vec::new();
+        }
+    }
+    vec![Diagnosis {
+        cause: Cause::NoActiveKey,
+        certainty: Certainty::Certain,
+        impact: Verdict::Degraded,
+        summary: "all CNAMEs hold, and none of their targets holds a key".to_owned(),
+        detail: "All CNAMEs are right, and not one of the names that they point at holds a key, so that no \
+                 signature can be verified. Normally one of them does, and the others are idle."
+            .to_owned(),
+        remedy:
+            "Check that the hosted zone of the targets is the one that the provider names for this region; \
+                 if it is, ask the provider."
+                .to_owned(),
+        records: evidence.records.iter().map(|record| record.expected.name.clone()).collect(),
+        evidence: lines,
+        changed_by: None,
+    }]
+}
+
+/// A key that is published as being tested.
+pub(super) fn key_testing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
+    let testing: Vec<(&RecordReport, &Finding)> = evidence
+        .records
+        .iter()
+        .filter(|record| record.expected.value.kind() == RecordKind::Txt)
+        .filter_map(|record| {
+            let is_testing = |finding: &&Finding| {
+                finding.state == State::Holds
+                    && finding
+                        .values
+                        .iter()
+                        .any(|text| KeyRecord::parse(text.as_bytes()).is_ok_and(|record| record.is_testing()))
+            };
+            Some((record, record.findings.iter().find(is_testing)?))
+        })
+        .collect();
+    if testing.is_empty() {
+        return Vec::new();
+    }
+    vec![Diagnosis {
+        cause: Cause::KeyTesting,
+        certainty: Certainty::Certain,
+        impact: Verdict::Healthy,
+        summary: format!("{} in testing", count_records(testing.len(), evidence.records.len())),
+        detail: "The key record carries t=y: receivers may treat the mail as though it were not signed \
+                 (RFC 6376 §3.6.1)."
+            .to_owned(),
+        remedy: "Remove the flag once signing works.".to_owned(),
+        records: testing.iter().map(|(record, _)| record.expected.name.clone()).collect(),
+        evidence: testing.iter().map(|(_, finding)| evidence.full_line(&finding.observation)).collect(),
+        changed_by: None,
+    }]
+}

@@ -1,0 +1,234 @@
+//! The text of a [`Report`] for people: the verdict, what is wrong, what to do, and the records by server.
+
+use std::fmt::{self, Write};
+
+use super::{Diagnosis, Report, State, Verdict};
+use crate::identity::ProviderStatus;
+use crate::look::Vantage;
+
+/// How wide the text is. Names and values that are longer stand whole, so that they can be copied.
+const WIDTH: usize = 80;
+/// How many records stand side by side in the table.
+const COLUMNS: usize = 4;
+
+/// Whether the text is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Paint {
+    /// No escape sequences.
+    #[default]
+    Plain,
+    /// ANSI colours for the verdict and for states that aren't as they must be.
+    Ansi,
+}
+
+/// A report to be displayed.
+pub(super) struct Text<'a> {
+    pub(super) report: &'a Report,
+    pub(super) paint: Paint,
+}
+
+impl Text<'_> {
+    /// Domain, verdict and reason in one line.
+    pub(super) fn headline(&self) -> String {
+        let report = self.report;
+        let verdict = self.painted(report.verdict.as_str().to_uppercase(), report.verdict);
+        format!("{verdict}  {}: {}", domain(report), report.summary)
+    }
+
+    fn painted(&self, text: String, verdict: Verdict) -> String {
+        let colour = match verdict {
+            Verdict::Healthy => 32,
+            Verdict::Degraded => 33,
+            Verdict::Failing => 31,
+            Verdict::Unknown => 35,
+        };
+        match self.paint {
+            Paint::Plain => text,
+            Paint::Ansi => format!("\u{1b}[1;{colour}m{text}\u{1b}[0m"),
+        }
+    }
+
+    fn provider(&self) -> Option<String> {
+        let identity = &self.report.identity;
+        if self.report.records.is_empty() && identity.status == ProviderStatus::Unknown {
+            return None;
+        }
+        let mut words = vec![format!("{}: status {}", identity.id, identity.status)];
+        words.extend(
+            identity.signing_enabled.map(|on| if on { "signing on" } else { "signing off" }.to_owned()),
+        );
+        if let Some(verification) = &identity.verification {
+            words.extend(verification.error.as_ref().map(|error| format!("last met {error}")));
+            words.extend(verification.last_success.map(|at| format!("last success {at:.0}")));
+        }
+        Some(words.join(", "))
+    }
+
+    fn cause(&self, f: &mut impl Write, number: usize, cause: &Diagnosis) -> fmt::Result {
+        let head = format!("{}  ({}, {})", cause.cause.title(), cause.cause.code(), certainty(cause));
+        writeln!(f, "{number}. {}", self.painted(head, cause.impact))?;
+        wrapped(f, &cause.detail, "   ")?;
+        for line in &cause.evidence {
+            bullet(f, line)?;
+        }
+        let mut lines = cause.remedy.lines();
+        if let Some(first) = lines.next() {
+            wrapped(f, &format!("To do: {first}"), "   ")?;
+        }
+        for line in lines {
+            writeln!(f, "     {line}")?;
+        }
+        if let Some(change) = &cause.changed_by {
+            wrapped(
+                f,
+                &format!("Changed by {} at {:.0}: {}", change.actor, change.at, change.action),
+                "   ",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The states, a row a vantage point and a column a record.
+    fn table(&self, f: &mut impl Write) -> fmt::Result {
+        let records = &self.report.records;
+        for (chunk, start) in records.chunks(COLUMNS).zip((1..).step_by(COLUMNS)) {
+            let mut vantages: Vec<&Vantage> = Vec::new();
+            for finding in chunk.iter().flat_map(|record| &record.findings) {
+                if !vantages.contains(&&finding.observation.vantage) {
+                    vantages.push(&finding.observation.vantage);
+                }
+            }
+            let cells = chunk.len() * 9;
+            let longest = vantages.iter().map(|vantage| place(vantage).len()).max().unwrap_or(0);
+            let column = longest.min(WIDTH - cells - 2);
+            write!(f, "  {:column$}", "")?;
+            for number in (start..).take(chunk.len()) {
+                write!(f, "  {:7}", format!("[{number}]"))?;
+            }
+            writeln!(f)?;
+            for vantage in vantages {
+                let place = place(vantage);
+                if place.len() > column {
+                    writeln!(f, "  {place}")?;
+                    write!(f, "  {:column$}", "")?;
+                } else {
+                    write!(f, "  {place:column$}")?;
+                }
+                for record in chunk {
+                    let state = record
+                        .findings
+                        .iter()
+                        .find(|finding| finding.observation.vantage == *vantage)
+                        .map(|finding| finding.state);
+                    write!(f, "  {}", self.cell(state))?;
+                }
+                writeln!(f)?;
+            }
+            for (number, record) in (start..).zip(chunk) {
+                let value = record.expected.value.to_string();
+                let value = if value.len() > WIDTH { "the key given".to_owned() } else { value };
+                writeln!(f, "  [{number}] {} {}", record.expected.name, record.expected.value.kind())?;
+                writeln!(f, "      {value}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cell(&self, state: Option<State>) -> String {
+        let Some(state) = state else { return format!("{:7}", "-") };
+        let padded = format!("{state:7}");
+        match state {
+            State::Holds => padded,
+            State::Differs | State::Absent => self.painted(padded.to_uppercase(), Verdict::Failing),
+            State::Unseen => self.painted(padded, Verdict::Unknown),
+        }
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.report;
+        let verdict = self.painted(report.verdict.as_str().to_uppercase(), report.verdict);
+        writeln!(f, "{verdict}  {}", domain(report))?;
+        wrapped(f, &capitalised(&report.summary), "")?;
+        if let Some(provider) = self.provider() {
+            wrapped(f, &provider, "")?;
+        }
+        if report.exposure.bad > 0 {
+            writeln!(
+                f,
+                "{} of {} name server addresses would fail a validator now.",
+                report.exposure.bad, report.exposure.of
+            )?;
+        }
+        if let Some(deadline) = report.deadline {
+            let words = format!(
+                "Mend it before {:.0}; the provider's notice promises until {:.0}.",
+                deadline.working, deadline.promised
+            );
+            wrapped(f, &words, "")?;
+        }
+        for (number, cause) in (1..).zip(&report.causes) {
+            writeln!(f)?;
+            self.cause(f, number, cause)?;
+        }
+        if !report.records.is_empty() {
+            writeln!(f, "\nRecords by place")?;
+            self.table(f)?;
+        }
+        let said = |gap: &&super::Gap| gap.detail != report.summary;
+        if report.gaps.iter().any(|gap| said(&gap)) {
+            writeln!(f, "\nNot seen")?;
+            for gap in report.gaps.iter().filter(said) {
+                bullet(f, &gap.to_string())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn certainty(cause: &Diagnosis) -> &'static str {
+    match cause.certainty {
+        super::Certainty::Certain => "certain",
+        super::Certainty::Likely => "likely",
+    }
+}
+
+/// The domain, with its U-labels first where it has any.
+fn domain(report: &Report) -> String {
+    let ascii = report.identity.domain().to_string();
+    let unicode = report.identity.domain().to_unicode();
+    if unicode == ascii { ascii } else { format!("{unicode} ({ascii})") }
+}
+
+/// A vantage point, without the port that every server has.
+fn place(vantage: &Vantage) -> String {
+    let text = vantage.to_string();
+    match vantage.address() {
+        address if address.port() == 53 && address.is_ipv4() => text.replace(":53", ""),
+        address if address.port() == 53 => text.replace(&address.to_string(), &address.ip().to_string()),
+        _ => text,
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+fn wrapped(f: &mut impl Write, text: &str, indent: &str) -> fmt::Result {
+    fill(f, text, indent, indent)
+}
+
+fn bullet(f: &mut impl Write, text: &str) -> fmt::Result {
+    fill(f, text, "   - ", "     ")
+}
+
+fn fill(f: &mut impl Write, text: &str, first: &str, rest: &str) -> fmt::Result {
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    writeln!(f, "{}", textwrap::fill(text, options))
+}

@@ -1,0 +1,446 @@
+//! [`Delegation`]: which servers a zone is delegated to, found from the parent's side.
+//!
+//! Resolvers guide the way to the top-level domain's servers; from there on each zone's own servers are asked, and
+//! their referrals are followed, so that what the parent says is seen as the parent says it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::{Observation, Question, Rcode, Response, Vantage};
+use crate::error::LookupError;
+use crate::name::Name;
+use crate::ports::DnsLookup;
+use crate::record::{Record, RecordData, RecordKind};
+
+/// How many servers of a zone are asked at once while the way down is sought; the first good answer leads on.
+const ASKED_AT_ONCE: usize = 3;
+/// How many servers of the top-level domain are looked up; two that answer would do.
+const GUIDES_ABOVE: usize = 4;
+
+/// The servers that a zone is delegated to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// The zone.
+    pub zone: Name,
+    /// The zone above, whose servers gave the delegation; none where only a resolver could be asked.
+    pub parent: Option<Name>,
+    /// The addresses of the parent's servers that were looked up, for control questions.
+    pub parent_addresses: Vec<SocketAddr>,
+    /// The name servers that the parent gives.
+    pub given_by_parent: Vec<Name>,
+    /// The name servers that the zone itself gives, all its servers' answers together.
+    pub given_by_zone: Vec<Name>,
+    /// The servers, first the parent's in the parent's order, then those that only the zone gives.
+    pub servers: Vec<Server>,
+}
+
+/// One name server and its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its name.
+    pub name: Name,
+    /// Its addresses: the parent's glue, then those that were looked up.
+    pub addresses: Vec<SocketAddr>,
+    /// What the look-up of its addresses came to, glue aside.
+    pub lookup: AddressLookup,
+}
+
+/// What the look-up of a server's addresses came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressLookup {
+    /// It isn't finished.
+    Open,
+    /// There are addresses.
+    Found,
+    /// A resolver says that the name has none.
+    None,
+    /// Resolvers answer, and cannot resolve the name.
+    Unresolvable(Rcode),
+    /// Nothing is known.
+    Unseen,
+}
+
+impl Delegation {
+    pub(super) fn new(zone: Name, names: impl IntoIterator<Item = Name>) -> Self {
+        let mut delegation = Self {
+            zone,
+            parent: None,
+            parent_addresses: Vec::new(),
+            given_by_parent: Vec::new(),
+            given_by_zone: Vec::new(),
+            servers: Vec::new(),
+        };
+        for name in names {
+            delegation.add_server(&name);
+        }
+        delegation
+    }
+
+    /// Every address, with the name of its server; an address of two names comes once.
+    pub fn vantages(&self) -> Vec<Vantage> {
+        let mut seen = BTreeSet::new();
+        self.servers
+            .iter()
+            .flat_map(|server| server.addresses.iter().map(move |address| (server, *address)))
+            .filter(|(_, address)| seen.insert(*address))
+            .map(|(server, address)| Vantage::Authoritative { server: Some(server.name.clone()), address })
+            .collect()
+    }
+
+    /// Adds a server unless it is there; whether it was added.
+    pub(super) fn add_server(&mut self, name: &Name) -> bool {
+        if self.servers.iter().any(|server| server.name == *name) {
+            return false;
+        }
+        self.servers.push(Server { name: name.clone(), addresses: Vec::new(), lookup: AddressLookup::Open });
+        true
+    }
+
+    /// Adds addresses to a server; those that no server of the zone had before are given back.
+    pub(super) fn add_addresses(
+        &mut self,
+        name: &Name,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> Vec<Vantage> {
+        let known: BTreeSet<SocketAddr> =
+            self.servers.iter().flat_map(|server| server.addresses.clone()).collect();
+        let Some(server) = self.servers.iter_mut().find(|server| server.name == *name) else {
+            return Vec::new();
+        };
+        let mut added = Vec::new();
+        for address in addresses {
+            if !server.addresses.contains(&address) {
+                server.addresses.push(address);
+                if !known.contains(&address) {
+                    added.push(Vantage::Authoritative { server: Some(name.clone()), address });
+                }
+            }
+        }
+        added
+    }
+}
+
+/// Finds delegations, and the addresses of servers. Keeps what it heard on the way.
+#[derive(Debug)]
+pub(super) struct Guide<'a> {
+    dns: &'a dyn DnsLookup,
+    resolvers: &'a [Vantage],
+    port: u16,
+    /// The resolvers that were silent when first asked; they aren't waited for again.
+    silent: Mutex<BTreeSet<Vantage>>,
+    /// The resolvers that have answered; one silence later on is the question's, not theirs.
+    answering: Mutex<BTreeSet<Vantage>>,
+    /// What authoritative servers answered on the way down.
+    steps: Mutex<Vec<Observation>>,
+}
+
+/// A step down could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LostWay {
+    /// What was asked, of whom, and what came back.
+    pub(super) reason: String,
+}
+
+impl<'a> Guide<'a> {
+    pub(super) fn new(dns: &'a dyn DnsLookup, resolvers: &'a [Vantage], port: u16) -> Self {
+        Self {
+            dns,
+            resolvers,
+            port,
+            silent: Mutex::default(),
+            answering: Mutex::default(),
+            steps: Mutex::default(),
+        }
+    }
+
+    /// What authoritative servers answered on the way down.
+    pub(super) fn into_steps(self) -> Vec<Observation> {
+        self.steps.into_inner().unwrap_or_default()
+    }
+
+    /// Why an address gave no answer on the way down, if every question to it timed out.
+    pub(super) fn silence_of(&self, address: SocketAddr) -> Option<LookupError> {
+        let steps = self.steps.lock().ok()?;
+        let mut outcomes = steps.iter().filter(|step| step.vantage.address() == address).map(|s| &s.outcome);
+        let first = outcomes.next()?;
+        match first {
+            Err(error @ LookupError::Timeout { .. }) if outcomes.all(Result::is_err) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    /// The delegation of the deepest zone in which `target` lies.
+    pub(super) async fn find(&self, target: &Name) -> Result<Delegation, LostWay> {
+        let lost = match self.start(target).await {
+            Ok(start) => match self.descend(start, target).await {
+                Descent { reached, silent_at: Some(_) } if reached.parent.is_none() => {
+                    LostWay { reason: format!("no name server of {} gives an answer", reached.zone) }
+                }
+                Descent { reached, .. } => return Ok(reached),
+            },
+            Err(lost) => lost,
+        };
+        self.as_resolvers_see(target).await.ok_or(lost)
+    }
+
+    /// The servers of the top-level domain, or of the root where the resolvers don't know that domain.
+    async fn start(&self, target: &Name) -> Result<Delegation, LostWay> {
+        let mut above: Vec<Name> = target.ancestors().collect();
+        above.reverse();
+        let mut reason = String::from("no resolver to begin with");
+        // The top-level domain saves the question to the root; the root is there for what it doesn't know.
+        for zone in above.iter().skip(1).take(1).chain(above.first()) {
+            match self.ask(&Question::new(zone.clone(), RecordKind::Ns)).await {
+                Ok(response) => {
+                    let names = name_servers(&response.answers, zone);
+                    let mut delegation = Delegation::new(zone.clone(), names.into_iter().take(GUIDES_ABOVE));
+                    self.take_glue(&mut delegation, &response.additional);
+                    self.look_up_all(&mut delegation).await;
+                    if delegation.servers.iter().any(|server| !server.addresses.is_empty()) {
+                        return Ok(delegation);
+                    }
+                    reason = format!("no address of a name server of {zone} was found");
+                }
+                Err(lost) => reason = lost.reason,
+            }
+        }
+        Err(LostWay { reason })
+    }
+
+    /// Follows referrals as far as they lead towards the target.
+    async fn descend(&self, start: Delegation, target: &Name) -> Descent {
+        let mut here = start;
+        loop {
+            let mut silent_at = None;
+            let depth = here.zone.label_count();
+            let mut way: Vec<Name> =
+                target.ancestors().take_while(|name| name.label_count() > depth).collect();
+            way.reverse();
+            let mut next = None;
+            for child in &way {
+                let question = Question::new(child.clone(), RecordKind::Ns);
+                let Some(response) = self.ask_zone(&here, &question).await else {
+                    silent_at = Some(child.clone());
+                    break;
+                };
+                if let Some((cut, names)) = response.referral() {
+                    next = Some(Delegation::new(cut.clone(), names.into_iter().cloned()));
+                } else {
+                    // The same servers serve the child too, so it answers for its own delegation.
+                    let names = name_servers(&response.answers, child);
+                    if !names.is_empty() {
+                        next = Some(Delegation::new(child.clone(), names));
+                    }
+                }
+                if let Some(next) = &mut next {
+                    self.take_glue(next, &response.additional);
+                    break;
+                }
+            }
+            let Some(mut next) = next else { return Descent { reached: here, silent_at } };
+            next.parent = Some(here.zone.clone());
+            next.parent_addresses = here.vantages().iter().map(Vantage::address).collect();
+            next.given_by_parent = next.servers.iter().map(|server| server.name.clone()).collect();
+            // Without glue the way ends here unless the servers are looked up; with it the survey looks them up.
+            if next.servers.iter().all(|server| server.addresses.is_empty()) {
+                self.look_up_all(&mut next).await;
+            }
+            here = next;
+        }
+    }
+
+    /// The delegation as the resolvers see it, where the parent's servers cannot be asked.
+    async fn as_resolvers_see(&self, target: &Name) -> Option<Delegation> {
+        for zone in target.ancestors().filter(|name| name.label_count() > 1) {
+            if let Ok(response) = self.ask(&Question::new(zone.clone(), RecordKind::Ns)).await {
+                let names = name_servers(&response.answers, &zone);
+                if !names.is_empty() {
+                    let mut delegation = Delegation::new(zone, names);
+                    self.take_glue(&mut delegation, &response.additional);
+                    return Some(delegation);
+                }
+            }
+        }
+        None
+    }
+
+    /// Learns addresses from an additional section.
+    fn take_glue(&self, delegation: &mut Delegation, additional: &[Record]) {
+        for record in additional {
+            if let Some(ip) = address(&record.data) {
+                delegation.add_addresses(&record.name, [SocketAddr::new(ip, self.port)]);
+            }
+        }
+    }
+
+    async fn look_up_all(&self, delegation: &mut Delegation) {
+        let names: Vec<Name> = delegation.servers.iter().map(|server| server.name.clone()).collect();
+        let found = join_all(names.iter().map(|name| self.addresses(name))).await;
+        for (name, (addresses, lookup)) in names.iter().zip(found) {
+            delegation.add_addresses(name, addresses);
+            delegation.set_lookup(name, lookup);
+        }
+    }
+
+    /// The addresses of a server, IPv4 first, through the resolvers.
+    pub(super) async fn addresses(&self, name: &Name) -> (Vec<SocketAddr>, AddressLookup) {
+        let asked = join_all(
+            [RecordKind::A, RecordKind::Aaaa]
+                .map(|kind| async move { self.race(&Question::new(name.clone(), kind)).await }),
+        )
+        .await;
+        let mut addresses = Vec::new();
+        let mut refusal = None;
+        let mut unseen = false;
+        for answer in asked {
+            match answer {
+                Raced::Definite(response) => {
+                    let end = response.chain_end(name);
+                    let found = response.answers.iter().filter(|record| record.name == *end);
+                    addresses.extend(found.filter_map(|record| address(&record.data)));
+                }
+                Raced::Useless(Some(rcode)) => refusal = Some(rcode),
+                Raced::Useless(None) => unseen = true,
+            }
+        }
+        let lookup = match (addresses.is_empty(), unseen, refusal) {
+            (false, ..) => AddressLookup::Found,
+            (true, true, _) => AddressLookup::Unseen,
+            (true, false, Some(rcode)) => AddressLookup::Unresolvable(rcode),
+            (true, false, None) => AddressLookup::None,
+        };
+        (addresses.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect(), lookup)
+    }
+
+    /// What a resolver answers: the world's view first, this machine's own only where there is no other.
+    async fn ask(&self, question: &Question) -> Result<Response, LostWay> {
+        match self.race(question).await {
+            Raced::Definite(response) => Ok(response),
+            Raced::Useless(rcode) => {
+                let came = rcode.map_or_else(|| "no answer".to_owned(), |rcode| rcode.to_string());
+                Err(LostWay { reason: format!("asked for {question}, the resolvers gave {came}") })
+            }
+        }
+    }
+
+    /// Asks all resolvers at once; the first definite answer of one that isn't the system's counts.
+    async fn race(&self, question: &Question) -> Raced {
+        let silent = self.silent.lock().map(|silent| silent.clone()).unwrap_or_default();
+        let mut asks: FuturesUnordered<_> = self
+            .resolvers
+            .iter()
+            .filter(|resolver| !silent.contains(resolver))
+            .map(|resolver| async move { (resolver, self.dns.ask(question, resolver).await) })
+            .collect();
+        let mut own_view = None;
+        let mut rcode = None;
+        while let Some((resolver, outcome)) = asks.next().await {
+            self.note(resolver, &outcome);
+            match outcome {
+                Ok(response) if is_definite(&response) => {
+                    if !matches!(resolver, Vantage::System { .. }) {
+                        return Raced::Definite(response);
+                    }
+                    own_view.get_or_insert(response);
+                }
+                Ok(response) => rcode = Some(response.rcode),
+                Err(_) => {}
+            }
+        }
+        own_view.map_or(Raced::Useless(rcode), Raced::Definite)
+    }
+
+    fn note(&self, resolver: &Vantage, outcome: &Result<Response, LookupError>) {
+        let (Ok(mut answering), Ok(mut silent)) = (self.answering.lock(), self.silent.lock()) else { return };
+        match outcome {
+            Ok(_) => {
+                answering.insert(resolver.clone());
+            }
+            Err(LookupError::Timeout { .. }) if !answering.contains(resolver) => {
+                silent.insert(resolver.clone());
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// What a zone's servers answer: a few at once, the first answer that has authority or refers downwards.
+    async fn ask_zone(&self, zone: &Delegation, question: &Question) -> Option<Response> {
+        let vantages = zone.vantages();
+        for some in vantages.chunks(ASKED_AT_ONCE) {
+            let mut asks: FuturesUnordered<_> = some
+                .iter()
+                .map(|vantage| async move {
+                    let outcome = self.dns.ask(question, vantage).await;
+                    Observation { question: question.clone(), vantage: vantage.clone(), outcome }
+                })
+                .collect();
+            while let Some(step) = asks.next().await {
+                let leads_on = step.outcome.as_ref().is_ok_and(|response| {
+                    response.referral().map_or(response.authoritative && is_definite(response), |(cut, _)| {
+                        cut.is_below(&zone.zone) && question.name.is_at_or_below(cut)
+                    })
+                });
+                let response = step.outcome.as_ref().ok().cloned();
+                if let Ok(mut steps) = self.steps.lock() {
+                    steps.push(step);
+                }
+                if leads_on {
+                    return response;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// How far referrals led.
+struct Descent {
+    reached: Delegation,
+    /// The name that no server of the zone reached would answer for, where that ended the descent.
+    silent_at: Option<Name>,
+}
+
+impl Delegation {
+    pub(super) fn set_lookup(&mut self, name: &Name, lookup: AddressLookup) {
+        if let Some(server) = self.servers.iter_mut().find(|server| server.name == *name) {
+            server.lookup = lookup;
+        }
+    }
+}
+
+/// What came of asking several resolvers at once.
+enum Raced {
+    /// One of them knows.
+    Definite(Response),
+    /// None does; the code that one of them answered, if any answered at all.
+    Useless(Option<Rcode>),
+}
+
+/// Whether a response says that something is there, or that it isn't.
+fn is_definite(response: &Response) -> bool {
+    response.rcode == Rcode::NOERROR || response.rcode == Rcode::NXDOMAIN
+}
+
+fn name_servers(records: &[Record], zone: &Name) -> Vec<Name> {
+    let mut names: Vec<Name> = Vec::new();
+    for record in records.iter().filter(|record| record.name == *zone) {
+        if let RecordData::Ns(name) = &record.data
+            && !names.contains(name)
+        {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+fn address(data: &RecordData) -> Option<IpAddr> {
+    match data {
+        RecordData::A(address) => Some(IpAddr::V4(*address)),
+        RecordData::Aaaa(address) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
