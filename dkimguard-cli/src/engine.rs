@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use dkimguard_core::look::hickory::system_resolvers;
 use dkimguard_core::look::{Authoritative, Places, Vantage};
 use dkimguard_core::ports::DnsLookup;
 
 use crate::failure::chain;
-use crate::pending::{Limits, Wire, system_resolvers};
+use crate::pending::{Limits, Wire};
 use crate::settings::LookSettings;
 use crate::value::DNS_PORT;
 
@@ -42,7 +43,7 @@ impl Engine {
         } else {
             look.resolvers.iter().map(|resolver| Vantage::Resolver { address: resolver.0 }).collect()
         };
-        let wire = Wire::new(Limits { timeout: look.timeout, attempts: look.attempts });
+        let wire = Wire::new(Limits { timeout: look.timeout, attempts: look.attempts, ..Limits::default() });
         let places = Places { resolvers, authoritative: look.authoritative };
         Self { dns: Arc::new(wire), places, warning }
     }

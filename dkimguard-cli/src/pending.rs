@@ -4,11 +4,10 @@
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dkimguard_core::error::{LookupError, ProviderError, ProviderErrorKind};
+use dkimguard_core::error::{LookupError, ProviderError};
 use dkimguard_core::identity::{ExpectedValue, Identity, IdentityId, Selector};
 use dkimguard_core::look::{Question, Response, Vantage};
 use dkimguard_core::name::Name;
@@ -65,6 +64,13 @@ impl IdentitySource for FileSource {
 pub(crate) struct Limits {
     pub(crate) timeout: Duration,
     pub(crate) attempts: NonZeroU32,
+    _at_once: (),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(2), attempts: NonZeroU32::MIN, _at_once: () }
+    }
 }
 
 /// `dkimguard_core::look::wire::Wire`.
@@ -81,128 +87,5 @@ impl Wire {
 impl DnsLookup for Wire {
     async fn ask(&self, _question: &Question, _vantage: &Vantage) -> Result<Response, LookupError> {
         Err(LookupError::Timeout { timeout: self.0.timeout, attempts: self.0.attempts.get() })
-    }
-}
-
-/// `dkimguard_core::look::hickory::system_resolvers`.
-pub(crate) fn system_resolvers() -> Result<Vec<std::net::SocketAddr>, std::io::Error> {
-    Ok(Vec::new())
-}
-
-/// `dkimguard_aws::Aws` and its builder.
-#[derive(Debug)]
-pub(crate) struct Aws;
-
-#[derive(Debug, thiserror::Error)]
-#[error("no configuration")]
-pub(crate) struct ConfigError;
-
-impl Aws {
-    pub(crate) fn builder() -> Self {
-        Self
-    }
-
-    pub(crate) fn with_regions(self, _: impl IntoIterator<Item = Region>) -> Self {
-        self
-    }
-
-    pub(crate) fn with_all_regions(self) -> Self {
-        self
-    }
-
-    pub(crate) fn with_roles(self, _: impl IntoIterator<Item = RoleArn>) -> Self {
-        self
-    }
-
-    pub(crate) async fn build(self) -> Result<Self, ConfigError> {
-        Ok(self)
-    }
-
-    pub(crate) fn ses(self) -> Ses {
-        Ses
-    }
-}
-
-/// `dkimguard_aws::SesSource`: here one without credentials.
-#[derive(Debug)]
-pub(crate) struct Ses;
-
-fn no_credentials() -> ProviderError {
-    ProviderError {
-        provider: "SES us-east-1".to_owned(),
-        operation: "ses:GetEmailIdentity".to_owned(),
-        kind: ProviderErrorKind::Credentials,
-        source: None,
-    }
-}
-
-#[async_trait]
-impl IdentitySource for Ses {
-    async fn find(&self, _domain: &Name) -> Vec<Result<Identity, ProviderError>> {
-        vec![Err(no_credentials())]
-    }
-
-    fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
-        futures_util::stream::iter([Err(no_credentials())]).boxed()
-    }
-}
-
-/// `dkimguard_aws::hint`.
-pub(crate) fn hint(error: &ProviderError) -> Option<String> {
-    match error.kind {
-        ProviderErrorKind::Credentials => {
-            Some("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned())
-        }
-        ProviderErrorKind::Denied => Some(format!("allow the action {}", error.operation)),
-        _ => None,
-    }
-}
-
-/// `dkimguard_aws::Region`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Region(String);
-
-impl Region {
-    #[cfg(test)]
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Region {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for Region {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let is_word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        };
-        let is_region = text.ends_with(|c: char| c.is_ascii_digit()) && text.split('-').count() >= 3;
-        if is_region && text.split('-').all(is_word) { Ok(Self(text.to_owned())) } else { Err(ConfigError) }
-    }
-}
-
-/// `dkimguard_aws::RoleArn`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RoleArn(String);
-
-impl RoleArn {
-    #[cfg(test)]
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for RoleArn {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let is_role = text.starts_with("arn:aws") && text.contains(":role/");
-        if is_role { Ok(Self(text.to_owned())) } else { Err(ConfigError) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dkimguard_aws::{Aws, ConfigError, hint};
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::{Gap, Port};
@@ -9,7 +10,7 @@ use dkimguard_core::name::Name;
 use dkimguard_core::ports::IdentitySource;
 
 use crate::failure::{Code, Failure, chain};
-use crate::pending::{Aws, FileSource, hint};
+use crate::pending::FileSource;
 use crate::settings::{Regions, Source};
 
 /// The source that the settings name.
@@ -32,11 +33,18 @@ pub(crate) async fn open(source: &Source) -> Result<Arc<dyn IdentitySource>, Fai
                 }
                 Regions::All => builder.with_all_regions(),
             };
-            match builder.build().await {
+            match builder.load().await {
                 Ok(aws) => Ok(Arc::new(aws.ses())),
-                Err(error) => Err(Failure::from_error(Code::NoRegion, &error)),
+                Err(error) => Err(Failure::from_error(code(&error), &error).with_hint(error.hint())),
             }
         }
+    }
+}
+
+fn code(error: &ConfigError) -> Code {
+    match error {
+        ConfigError::NoRegion => Code::NoRegion,
+        _ => Code::BadRegion,
     }
 }
 

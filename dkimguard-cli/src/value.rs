@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer, de};
 use thiserror::Error;
 
 use crate::failure::Code;
-use crate::pending;
 
 /// The port of DNS.
 pub(crate) const DNS_PORT: u16 = 53;
@@ -123,7 +122,7 @@ impl FromStr for SourceKind {
 
 /// A region of AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Region(pub(crate) pending::Region);
+pub(crate) struct Region(pub(crate) dkimguard_aws::Region);
 
 impl FromStr for Region {
     type Err = BadValue;
@@ -137,7 +136,7 @@ impl FromStr for Region {
 
 /// The ARN of a role to assume.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RoleArn(pub(crate) pending::RoleArn);
+pub(crate) struct RoleArn(pub(crate) dkimguard_aws::RoleArn);
 
 impl FromStr for RoleArn {
     type Err = BadValue;
