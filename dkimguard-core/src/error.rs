@@ -147,3 +147,22 @@ impl ProviderError {
         matches!(self.kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
     }
 }
+
+/// As much of a foreign text as an error shows, in characters.
+const EXCERPT: usize = 80;
+
+/// The beginning of a foreign text, fit to stand in an error: without control characters, and not long.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut beginning = String::new();
+    for character in text.chars().take(EXCERPT) {
+        if character.is_control() {
+            beginning.extend(character.escape_default());
+        } else {
+            beginning.push(character);
+        }
+    }
+    if text.chars().nth(EXCERPT).is_some() {
+        beginning.push('…');
+    }
+    beginning
+}

@@ -11,14 +11,13 @@ use pkcs1::der::{Decode, Header, Reader, SliceReader, Tag};
 use spki::SubjectPublicKeyInfoRef;
 use thiserror::Error;
 
+use crate::error::excerpt;
+
 /// The bits of the smallest RSA key that validators accept (RFC 8301 §3.2).
 pub const MIN_RSA_BITS: u32 = 1024;
 
 /// The octets of an Ed25519 public key (RFC 8032 §5.1.5).
 const ED25519_OCTETS: usize = 32;
-
-/// As much of a bad tag as an error shows, in characters.
-const SHOWN: usize = 40;
 
 /// Validators take the octets whether or not the padding is there.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -331,14 +330,8 @@ fn is_blank(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// The beginning of a text, fit to stand in an error.
 fn shown(octets: &[u8]) -> String {
-    let text = String::from_utf8_lossy(octets);
-    let mut beginning: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        beginning.push('…');
-    }
-    beginning
+    excerpt(&String::from_utf8_lossy(octets))
 }
 
 #[cfg(test)]
@@ -393,6 +386,8 @@ mod tests {
             (format!("k=rsa;p={}", SPKI_1023.trim_end_matches('=')), rsa(1023)),
             (format!("k=rsa;p={SPKI_512}"), rsa(512)),
             (format!("k=rsa;p={}", SPKI_512.replace("==", "= =")), rsa(512)),
+            // The last four bits of the last character belong to no octet.
+            (format!("k=rsa;p={}", SPKI_512.replace("AQ==", "AR==")), rsa(512)),
             (format!("v=DKIM1; k=ed25519; p={ED25519}"), PublicKey::Ed25519),
             (format!("v=DKIM1; k=ed25519; p={}", ED25519.trim_end_matches('=')), PublicKey::Ed25519),
             // Values are compared with their case (RFC 6376 §3.2).
@@ -428,10 +423,10 @@ mod tests {
             ),
             (format!("; p={spki}"), "it has an empty tag (two semicolons in a row, or one at the start)"),
             (format!("p={spki};;"), "it has an empty tag (two semicolons in a row, or one at the start)"),
-            (format!("\"v=DKIM1; p={spki}\""), "`\\\"v=DKIM1` in it is no tag with a value"),
+            (format!("\"v=DKIM1; p={spki}\""), "`\"v=DKIM1` in it is no tag with a value"),
             (
                 format!("v=DKIM1 p={spki}"),
-                "its version is `DKIM1 p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A…`, and DKIM1 is the only one",
+                "its version is `DKIM1 p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAt7mxinvsNg5TsaVuDWpJIRxGPSro…`, and DKIM1 is the only one",
             ),
             ("hello".to_owned(), "`hello` in it is no tag with a value"),
             ("=x; p=".to_owned(), "`=x` in it is no tag with a value"),
@@ -526,6 +521,7 @@ mod tests {
         let others = [
             format!("p={SPKI_1024}"),
             format!("k=other; p={spki}"),
+            format!("k=other; p={PKCS1_2048}"),
             format!("k=ed25519; p={ED25519}"),
             // The last octet of the modulus differs.
             format!("p={}", spki.replace("YL+wIDAQAB", "YL/QIDAQAB")),

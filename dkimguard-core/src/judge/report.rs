@@ -12,7 +12,7 @@ use super::text::Text;
 use super::verdict::verdict;
 use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, Verdict};
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus};
-use crate::look::Survey;
+use crate::look::{Delegation, Survey};
 
 /// The working deadline, in hours from the basis: the identity's own verification is given up after that.
 pub const WORKING_HOURS: i64 = 72;
@@ -99,7 +99,7 @@ impl Report {
         let records: Vec<RecordReport> = expected
             .into_iter()
             .map(|expected| {
-                let servers = survey.zone_of(&expected.name).map_or_else(Vec::new, |zone| zone.vantages());
+                let servers = survey.zone_of(&expected.name).map_or_else(Vec::new, Delegation::vantages);
                 let vantages = servers.iter().chain(&survey.resolvers);
                 let findings = vantages.filter_map(|vantage| compare(&expected, vantage, survey)).collect();
                 RecordReport { expected, findings }

@@ -674,6 +674,22 @@ mod tests {
         assert!(denied.is_local(), "{denied:?}");
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_systems_resolvers_are_those_of_its_configuration() {
+        let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let mut expected: Vec<SocketAddr> = Vec::new();
+        for line in text.lines() {
+            let address = line.strip_prefix("nameserver").and_then(|address| address.trim().parse().ok());
+            if let Some(address) = address.map(|address: std::net::IpAddr| (address, 53).into())
+                && !expected.contains(&address)
+            {
+                expected.push(address);
+            }
+        }
+        assert_eq!(system_resolvers().unwrap_or_default(), expected);
+    }
+
     #[test]
     fn what_is_no_certificate_cannot_be_trusted() {
         let engine = Hickory::new(Duration::from_secs(1), NonZeroU32::MIN);

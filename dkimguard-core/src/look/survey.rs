@@ -94,7 +94,12 @@ pub(super) async fn survey(
         .first()
         .and_then(|expected| expected.name.parent())
         .and_then(|keys| keys.child(format!("x{seed:016x}")).ok());
-    let through_resolvers = survey_resolvers(dns, &places.resolvers, expected);
+    // Without servers, the resolvers must tell the causes apart too; the zone is most likely the domain.
+    let clues = match places.authoritative {
+        Authoritative::Ask { .. } => None,
+        Authoritative::Skip => Some((domain, sibling.as_ref())),
+    };
+    let through_resolvers = survey_resolvers(dns, &places.resolvers, expected, clues);
     let mut survey = match places.authoritative {
         Authoritative::Skip => Survey { observations: through_resolvers.await, ..Survey::default() },
         Authoritative::Ask { port } => {
@@ -335,18 +340,8 @@ async fn survey_server(
         // The server answers, so what was lost was lost on the way, or is what it never answers.
         observations.extend(ask_all(dns, &vantage, lost).await);
     }
-    let clues: Vec<Question> = expected
-        .iter()
-        .filter(|expected| wants_clues(expected, &observations))
-        .flat_map(|expected| clue_questions(expected, zone))
-        .collect();
-    if !clues.is_empty() {
-        let siblings = sibling.into_iter().flat_map(|sibling| {
-            [RecordKind::Cname, RecordKind::Txt, RecordKind::A, RecordKind::Aaaa]
-                .map(|kind| Question::new(sibling.clone(), kind))
-        });
-        observations.extend(ask_all(dns, &vantage, clues.into_iter().chain(siblings).collect()).await);
-    }
+    let clues = clue_questions(expected.iter().copied(), &observations, zone, sibling);
+    observations.extend(ask_all(dns, &vantage, clues).await);
     observations
 }
 
@@ -356,36 +351,44 @@ fn record_questions(expected: &Expected) -> impl Iterator<Item = Question> {
     cname.into_iter().chain([Question::new(expected.name.clone(), RecordKind::Txt)])
 }
 
-/// Whether a server that has authority doesn't hold the record as it must be.
+/// Whether a place that can know doesn't show the record as it must be.
 fn wants_clues(expected: &Expected, observations: &[Observation]) -> bool {
     let kind = expected.value.kind();
     observations
         .iter()
         .filter(|observation| observation.question.name == expected.name && observation.question.kind == kind)
-        .filter_map(|observation| observation.outcome.as_ref().ok())
-        .any(|response| {
-            let has_authority =
-                response.authoritative && matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+        .filter_map(|observation| Some((&observation.vantage, observation.outcome.as_ref().ok()?)))
+        .any(|(vantage, response)| {
+            let can_know = (response.authoritative || !vantage.is_authoritative())
+                && matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
             let is_there = match &expected.value {
                 ExpectedValue::Cname(target) => response.cnames(&expected.name) == [target],
                 ExpectedValue::Key(_) | ExpectedValue::AnyKey => !response.texts(&expected.name).is_empty(),
             };
-            has_authority && !is_there
+            can_know && !is_there
         })
 }
 
-/// The questions that tell the causes of a missing or wrong record apart.
-fn clue_questions(expected: &Expected, zone: &Name) -> Vec<Question> {
-    let kind = expected.value.kind();
-    let mut questions: Vec<Question> = doubled_name(&expected.name, zone)
-        .into_iter()
-        .chain(without_underscore(&expected.name))
-        .map(|name| Question::new(name, kind))
-        .collect();
-    if kind == RecordKind::Cname {
-        questions.extend(
-            [RecordKind::A, RecordKind::Aaaa].map(|address| Question::new(expected.name.clone(), address)),
-        );
+/// The questions that tell the causes of missing or wrong records apart.
+fn clue_questions<'a>(
+    expected: impl Iterator<Item = &'a Expected>,
+    observations: &[Observation],
+    zone: &Name,
+    sibling: Option<&Name>,
+) -> Vec<Question> {
+    let mut questions = Vec::new();
+    for expected in expected.filter(|expected| wants_clues(expected, observations)) {
+        let kind = expected.value.kind();
+        let names = doubled_name(&expected.name, zone).into_iter().chain(without_underscore(&expected.name));
+        questions.extend(names.map(|name| Question::new(name, kind)));
+        if kind == RecordKind::Cname {
+            let addresses = [RecordKind::A, RecordKind::Aaaa];
+            questions.extend(addresses.map(|kind| Question::new(expected.name.clone(), kind)));
+        }
+    }
+    if let (Some(sibling), false) = (sibling, questions.is_empty()) {
+        let kinds = [RecordKind::Cname, RecordKind::Txt, RecordKind::A, RecordKind::Aaaa];
+        questions.extend(kinds.map(|kind| Question::new(sibling.clone(), kind)));
     }
     questions
 }
@@ -406,6 +409,7 @@ async fn survey_resolvers(
     dns: &dyn DnsLookup,
     resolvers: &[Vantage],
     expected: &[Expected],
+    clues: Option<(&Name, Option<&Name>)>,
 ) -> Vec<Observation> {
     let looks = resolvers.iter().map(|resolver| async move {
         let mut questions = vec![control_question()];
@@ -421,6 +425,10 @@ async fn survey_resolvers(
         // Once more without the bit: a failure that passes is not a broken signature.
         let again = ask_all(dns, resolver, failed).await;
         observations.extend(unchecked.into_iter().chain(again));
+        if let Some((zone, sibling)) = clues {
+            let clues = clue_questions(expected.iter(), &observations, zone, sibling);
+            observations.extend(ask_all(dns, resolver, clues).await);
+        }
         observations
     });
     let mut observations: Vec<Observation> = join_all(looks).await.into_iter().flatten().collect();

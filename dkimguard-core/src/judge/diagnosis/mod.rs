@@ -72,6 +72,7 @@ pub struct Change {
 }
 
 type Rule = fn(&Evidence<'_>) -> Vec<Diagnosis>;
+type ProviderRule = fn(&Evidence<'_>, &[Diagnosis]) -> Option<Diagnosis>;
 
 /// The rules about DNS, those first whose causes explain the causes behind them.
 const DNS_RULES: &[Rule] = &[
@@ -91,7 +92,7 @@ const DNS_RULES: &[Rule] = &[
 ];
 
 /// The rules about the provider. They are told what is wrong in DNS, since a sound zone is evidence too.
-const PROVIDER_RULES: &[fn(&Evidence<'_>, &[Diagnosis]) -> Option<Diagnosis>] =
+const PROVIDER_RULES: &[ProviderRule] =
     &[provider::not_started, provider::signing_disabled, provider::gave_up, provider::behind];
 
 /// All diagnoses, the best explanation first.
@@ -137,7 +138,7 @@ fn is_or_are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
-/// Whether what is said of a number of records out of all of them takes the singular.
+/// Names one after the other.
 fn names_list(names: &[Name]) -> String {
     names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

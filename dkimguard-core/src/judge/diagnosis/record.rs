@@ -285,13 +285,15 @@ impl Place<'_> {
         }
     }
 
-    fn zone(&self) -> Option<&Name> {
-        self.evidence.survey.zone_of(&self.expected.name).map(|delegation| &delegation.zone)
+    /// The zone in which the record lies; where no server was asked, the domain, which it most likely is.
+    fn zone(&self) -> &Name {
+        let delegation = self.evidence.survey.zone_of(&self.expected.name);
+        delegation.map_or(self.evidence.identity.domain(), |delegation| &delegation.zone)
     }
 
     /// The zones that a form may have appended.
     fn suffixes(&self) -> impl Iterator<Item = &Name> {
-        self.zone().into_iter().chain([self.evidence.identity.domain()])
+        [self.zone(), self.evidence.identity.domain()].into_iter()
     }
 }
 
@@ -392,8 +394,7 @@ fn is_text(at: &Place<'_>) -> bool {
 }
 
 fn is_name_doubled(at: &Place<'_>) -> bool {
-    at.finding.state == State::Absent
-        && at.zone().is_some_and(|zone| at.exists_at(doubled_name(&at.expected.name, zone)))
+    at.finding.state == State::Absent && at.exists_at(doubled_name(&at.expected.name, at.zone()))
 }
 
 fn is_underscore_lost(at: &Place<'_>) -> bool {

@@ -126,7 +126,7 @@ pub(super) fn negative_cached(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             let Ok(response) = &finding.observation.outcome else { continue };
             let left = response.proof_of_absence().map(|(proof, soa)| proof.ttl.min(soa.minimum));
             let fresh = fresh_absence(evidence, record);
-            if !left.zip(fresh).is_some_and(|(left, fresh)| left < fresh) {
+            if left.zip(fresh).is_none_or(|(left, fresh)| left >= fresh) {
                 certainty = Certainty::Likely;
             }
             longest = longest.max(left.unwrap_or_default());

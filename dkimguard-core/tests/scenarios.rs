@@ -1,0 +1,348 @@
+//! One table: a broken world in; verdict, causes, exposure out. Beside each cause stands the healthy look-alike
+//! that a sloppy rule would take for it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dkimguard_core::identity::{ExpectedValue, Identity, ProviderStatus, Selector};
+use dkimguard_core::judge::{Depth, Report, Verdict};
+use dkimguard_core::look::{Authoritative, Look, Places, Rcode, Vantage};
+use dkimguard_core::record::RecordKind;
+use dkimguard_core::testing::{FakeDns, Fault, PUBLIC_KEY, World, Zone, easy_dkim_identity};
+use futures_util::FutureExt;
+use jiff::Timestamp;
+
+const DOMAIN: &str = "example.com";
+const AAA: &str = "aaa._domainkey.example.com";
+const BBB: &str = "bbb._domainkey.example.com";
+/// A 2048-bit RSA key and a 512-bit one, as a zone publishes them.
+const KEY: &str = "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAvHMOXm5mwRrAQcVzJqZ0rWFr+fd/kXSVuhXQInFqrR6bzWzigKLzrJSJ2Hkx7/Sw0ABLiBb+stxXZcwGJCYAyzB8p2ZGbhuAffYQpk163XLZtP24PnUF/mO0nedMe5SqRDsRdXqrYNjFvnpuMxbemjjF3j/CqjeLdRIIKhTb1fd3ZVK515hNQVlzSX33+7TYvsaLsbD8bpOVV+Wg8AS3QN1LiQodK52gSRzWajfJNVFg8M7pD7ftMrnuLON0Hna6LRSPWQppQGZzhMnKASygu7Z2ja5qdd1FsWfJfT5suPH3Lfv1/3DQfeqm0flr/Ngo29ywlEFLw1tfmUBZsHqaLQIDAQAB";
+
+/// What a scenario starts from and breaks.
+struct Scene {
+    world: World,
+    identity: Identity,
+    places: Places,
+    depth: Depth,
+}
+
+struct Scenario {
+    name: &'static str,
+    breaks: fn(&mut Scene),
+    verdict: Verdict,
+    /// The codes, in their order.
+    causes: &'static [&'static str],
+    exposure: (usize, usize),
+}
+
+const fn healthy(name: &'static str, breaks: fn(&mut Scene)) -> Scenario {
+    Scenario { name, breaks, verdict: Verdict::Healthy, causes: &[], exposure: (0, 2) }
+}
+
+const fn degraded(name: &'static str, breaks: fn(&mut Scene), causes: &'static [&'static str]) -> Scenario {
+    Scenario { name, breaks, verdict: Verdict::Degraded, causes, exposure: (1, 2) }
+}
+
+const fn failing(name: &'static str, breaks: fn(&mut Scene), causes: &'static [&'static str]) -> Scenario {
+    Scenario { name, breaks, verdict: Verdict::Failing, causes, exposure: (2, 2) }
+}
+
+const fn unknown(name: &'static str, breaks: fn(&mut Scene), causes: &'static [&'static str]) -> Scenario {
+    Scenario { name, breaks, verdict: Verdict::Unknown, causes, exposure: (0, 2) }
+}
+
+const fn exposed(mut scenario: Scenario, bad: usize, of: usize) -> Scenario {
+    scenario.exposure = (bad, of);
+    scenario
+}
+
+#[rustfmt::skip]
+const SCENARIOS: &[Scenario] = &[
+    // Healthy forms.
+    healthy("as it comes: one target holds a key, two are idle", |_| {}),
+    healthy("idle targets answer an empty TXT", |s| {
+        s.world.publish("ccc.dkim.amazonses.com TXT \"\"");
+    }),
+    healthy("idle targets exist without TXT", |s| {
+        s.world.replace("bbb.dkim.amazonses.com A 127.0.0.1").publish("ccc.dkim.amazonses.com A 127.0.0.1");
+        s.world.server(World::TARGETS).remove_kind("bbb.dkim.amazonses.com", RecordKind::Txt);
+    }),
+    healthy("a wildcard beside the records", |s| { s.world.publish("*.example.com CNAME elsewhere.example.net"); }),
+    healthy("a wildcard that gives the right value", |s| {
+        s.identity.selectors.truncate(1);
+        s.world.remove(AAA).publish("*._domainkey.example.com CNAME aaa.dkim.amazonses.com");
+    }),
+    healthy("tokens of other regions as neighbours", |s| {
+        s.world.publish("zzz._domainkey.example.com CNAME zzz.dkim.eu-west-3.amazonses.com");
+    }),
+    healthy("a CNAME chain behind the right target", |s| {
+        s.world.remove("aaa.dkim.amazonses.com").publish("aaa.dkim.amazonses.com CNAME key.dkim.amazonses.com");
+        s.world.publish(&format!("key.dkim.amazonses.com TXT \"p={}\"", PUBLIC_KEY));
+    }),
+    healthy("a DNAME at _domainkey", |s| {
+        for token in ["aaa", "bbb", "ccc"] { s.world.remove(&format!("{token}._domainkey.example.com")); }
+        s.world.publish("_domainkey.example.com DNAME dkim.amazonses.com");
+    }),
+    healthy("_domainkey delegated to a zone that holds the records", |s| {
+        for token in ["aaa", "bbb", "ccc"] { s.world.remove(&format!("{token}._domainkey.example.com")); }
+        let lines = "aaa CNAME aaa.dkim.amazonses.com.\nbbb CNAME bbb.dkim.amazonses.com.\nccc CNAME ccc.dkim.amazonses.com.";
+        let zone = Zone::new("_domainkey.example.com").with(lines);
+        s.world.host(zone, [("ns1.example.com", World::NS1), ("ns2.example.com", World::NS2)]);
+    }),
+    healthy("records of TTL 0", |s| { s.world.replace("aaa._domainkey.example.com 0 CNAME aaa.dkim.amazonses.com"); }),
+    healthy("the targets cannot be looked up", |s| { s.world.fault("dkim.amazonses.com", Fault::Rcode(Rcode::SERVFAIL)); }),
+    healthy("one of two resolvers is silent", |s| {
+        s.world.add_resolver([127, 0, 83, 54].into()).fault(Fault::Silent);
+        s.places.resolvers.push(Vantage::Resolver { address: ([127, 0, 83, 54], 53).into() });
+    }).listing(&["resolver-failing"]),
+    healthy("an IPv6 address where IPv6 leads nowhere", |s| {
+        s.world.publish("ns2.example.com AAAA 2001:db8::2");
+        s.world.serve("2001:db8::2".parse().expect("it is an address"), Zone::new("example.com"));
+        s.world.server("2001:db8::2".parse().expect("it is an address")).fault(Fault::NoRoute);
+    }),
+    healthy("servers that answer SOA and NS with a failure, and the records rightly", |s| {
+        s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).for_kind(RecordKind::Soa));
+        s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).for_kind(RecordKind::Ns));
+    }),
+    exposed(healthy("a zone on one server", |s| {
+        s.world.undelegate(DOMAIN).delegate(DOMAIN, [("ns1.example.com", World::NS1)]);
+        s.world.server(World::NS1).remove_kind(DOMAIN, RecordKind::Ns).publish("example.com NS ns1.example.com");
+    }), 0, 1),
+    exposed(healthy("no name server is to be asked", |s| s.places.authoritative = Authoritative::Skip), 0, 0),
+    exposed(healthy("a glance through one resolver", |s| s.depth = Depth::Quick), 0, 0),
+
+    // The record.
+    failing("a record is missing everywhere", |s| { s.world.remove(BBB); }, &["record-missing"]),
+    failing("all records are missing, and the name with them", |s| {
+        for token in ["aaa", "bbb", "ccc"] { s.world.remove(&format!("{token}._domainkey.example.com")); }
+    }, &["record-missing"]),
+    failing("a record is missing beside a TXT that is no key", |s| {
+        s.world.remove(BBB).publish("bbb._domainkey.example.com TXT \"google-site-verification=x\"");
+    }, &["record-missing"]),
+    failing("the zone is appended to the name", |s| {
+        s.world.remove(BBB).publish("bbb._domainkey.example.com.example.com CNAME bbb.dkim.amazonses.com");
+    }, &["name-doubled"]),
+    failing("a wildcard of another type makes the doubled name exist", |s| {
+        for token in ["aaa", "bbb", "ccc"] { s.world.remove(&format!("{token}._domainkey.example.com")); }
+        s.world.publish("*.example.com TXT \"v=spf1 -all\"");
+    }, &["wildcard-answer"]),
+    failing("the underscore is lost", |s| {
+        s.world.remove(BBB).publish("bbb.domainkey.example.com CNAME bbb.dkim.amazonses.com");
+    }, &["underscore-lost"]),
+    failing("the zone is appended to the value", |s| {
+        s.world.replace("bbb._domainkey.example.com CNAME bbb.dkim.amazonses.com.example.com");
+    }, &["value-doubled"]),
+    failing("another region's hosted zone", |s| {
+        s.world.replace("bbb._domainkey.example.com CNAME bbb.dkim.eu-west-3.amazonses.com");
+    }, &["wrong-target"]),
+    failing("a detour that leads to the right place", |s| {
+        s.world.replace("bbb._domainkey.example.com CNAME detour.example.com");
+        s.world.publish("detour.example.com CNAME bbb.dkim.amazonses.com");
+    }, &["wrong-target"]),
+    failing("a proxied record", |s| {
+        s.world.remove(BBB).publish("bbb._domainkey.example.com A 192.0.2.80");
+    }, &["cname-flattened"]),
+    failing("a flattened record", |s| {
+        s.world.publish("ccc.dkim.amazonses.com TXT \"p=QUJD\"");
+        s.world.remove("ccc._domainkey.example.com").publish("ccc._domainkey.example.com TXT \"p=QUJD\"");
+    }, &["cname-flattened"]),
+    failing("a TXT with a key instead of the CNAME", |s| {
+        s.world.remove(BBB).publish(&format!("bbb._domainkey.example.com TXT \"{}\" \"{}\"", &KEY[..200], &KEY[200..]));
+    }, &["txt-instead-of-cname"]),
+    failing("the target's name as a TXT", |s| {
+        s.world.remove(BBB).publish("bbb._domainkey.example.com TXT \"bbb.dkim.amazonses.com\"");
+    }, &["txt-instead-of-cname"]),
+    failing("quotes in the value", |s| {
+        s.world.replace("bbb._domainkey.example.com CNAME \\\"bbb.dkim.amazonses.com\\\"");
+    }, &["malformed-value"]),
+    failing("a web address as the value", |s| {
+        s.world.replace("bbb._domainkey.example.com CNAME http://bbb.dkim.amazonses.com");
+    }, &["malformed-value"]),
+    failing("a CNAME beside a TXT", |s| {
+        s.world.publish("bbb._domainkey.example.com TXT \"beside\"");
+    }, &["conflicting-records"]),
+    failing("two CNAMEs", |s| {
+        s.world.publish("bbb._domainkey.example.com CNAME other.dkim.amazonses.com");
+    }, &["conflicting-records"]),
+    failing("only a wildcard CNAME answers", |s| {
+        s.world.remove(BBB).publish("*._domainkey.example.com CNAME parking.example.net");
+    }, &["wildcard-answer"]),
+    failing("only a wildcard address answers", |s| {
+        s.world.remove(BBB).publish("*._domainkey.example.com A 192.0.2.80");
+    }, &["wildcard-answer"]),
+    exposed(degraded("no target holds a key", |s| {
+        for token in ["aaa", "bbb", "ccc"] {
+            s.world.server(World::TARGETS).replace(&format!("{token}.dkim.amazonses.com TXT \"\""));
+        }
+    }, &["no-active-key"]), 0, 2),
+
+    // Own keys.
+    healthy("an own key, in several strings", |s| own_key(s, KEY)),
+    failing("an own key is missing", |s| { own_key(s, KEY); s.world.remove("s1._domainkey.example.com"); }, &["record-missing"]),
+    failing("an own key is revoked", |s| own_key(s, "v=DKIM1; p="), &["key-revoked"]),
+    failing("an own key cannot be read", |s| own_key(s, "v=DKIM1; k=rsa"), &["key-unreadable"]),
+    failing("an own key of 512 bits", |s| own_key(s, WEAK), &["key-weak"]),
+    failing("another key than the expected", |s| {
+        own_key(s, "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+        s.identity.selectors[0].value = ExpectedValue::Key(Box::new(KEY.parse().expect("it is a key")));
+    }, &["key-mismatch"]),
+    failing("two TXT records at the selector", |s| {
+        own_key(s, KEY);
+        s.world.publish("s1._domainkey.example.com TXT \"v=DKIM1; p=\"");
+    }, &["several-keys"]),
+    healthy("a key that is tested", |s| own_key(s, &KEY.replace("k=rsa", "t=y"))).listing(&["key-testing"]),
+    healthy("the selector is an alias to where the key is", |s| {
+        own_key(s, KEY);
+        s.world.remove("s1._domainkey.example.com");
+        s.world.publish("s1._domainkey.example.com CNAME key.dkim.amazonses.com");
+        s.world.publish(&format!("key.dkim.amazonses.com TXT \"{}\" \"{}\"", &KEY[..200], &KEY[200..]));
+    }),
+
+    // The servers.
+    degraded("one server lacks a record", |s| { s.world.server(World::NS2).remove(BBB); }, &["servers-disagree"]),
+    degraded("one server has another value", |s| {
+        s.world.server(World::NS2).replace("bbb._domainkey.example.com CNAME old.dkim.amazonses.com");
+    }, &["servers-disagree", "wrong-target"]),
+    degraded("one server refuses", |s| { s.world.server(World::NS2).fault(Fault::Rcode(Rcode::REFUSED)); }, &["server-lame"]),
+    degraded("one server has no authority", |s| { s.world.server(World::NS2).fault(Fault::NotAuthoritative); }, &["server-lame"]),
+    degraded("one server refers to the root", |s| { s.world.server(World::NS2).fault(Fault::UpwardReferral); }, &["server-lame"]),
+    degraded("one server fails", |s| { s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL)); }, &["server-failing"]),
+    degraded("one server doesn't know the question", |s| { s.world.server(World::NS2).fault(Fault::Rcode(Rcode::NOTIMP)); }, &["server-failing"]),
+    degraded("one server sends what is no message", |s| { s.world.server(World::NS2).fault(Fault::Malformed); }, &["server-failing"]),
+    degraded("one server's absences prove nothing", |s| { s.world.server(World::NS2).fault(Fault::EmptyWithoutSoa); }, &["server-failing"]),
+    degraded("one server is silent", |s| { s.world.server(World::NS2).fault(Fault::Silent); }, &["server-unreachable"]),
+    degraded("one server's port is closed", |s| { s.world.server(World::NS2).fault(Fault::PortClosed); }, &["server-unreachable"]),
+    degraded("one server does not answer TXT", |s| {
+        s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).for_kind(RecordKind::Txt));
+    }, &["txt-unanswerable"]),
+    degraded("one server truncates and has no TCP", |s| { s.world.server(World::NS2).fault(Fault::TruncatedWithoutTcp); }, &["tcp-unanswerable"]),
+    degraded("a server name has no address", |s| {
+        s.world.undelegate(DOMAIN).delegate(DOMAIN, [("ns1.example.com", World::NS1)]);
+        s.world.server(World::TLD).publish("example.com NS gone.example.com");
+    }, &["server-lame"]).exposing(1, 3),
+    failing("one server is lame, the other down", |s| {
+        s.world.server(World::NS1).fault(Fault::Rcode(Rcode::REFUSED));
+        s.world.server(World::NS2).fault(Fault::Silent);
+    }, &["server-lame", "server-unreachable"]),
+    failing("no server answers TXT", |s| {
+        s.world.fault(DOMAIN, Fault::Rcode(Rcode::REFUSED).for_kind(RecordKind::Txt));
+    }, &["txt-unanswerable"]),
+    failing("a record is missing at the one server that answers", |s| {
+        s.world.remove(BBB);
+        s.world.server(World::NS2).fault(Fault::Silent);
+    }, &["record-missing", "server-unreachable"]),
+
+    // The zone.
+    exposed(failing("a bogus zone", |s| { s.world.make_bogus(DOMAIN, 7, "signature expired"); }, &["dnssec-bogus"]), 0, 2),
+    exposed(healthy("a zone that one resolver cannot validate, and another has validated", |s| {
+        s.world.resolver(World::RESOLVER).fault(Fault::Rcode(Rcode::SERVFAIL).below(DOMAIN));
+        s.world.add_resolver([127, 0, 83, 54].into());
+        s.places.resolvers.push(Vantage::Resolver { address: ([127, 0, 83, 54], 53).into() });
+    }).listing(&["resolver-failing"]), 0, 2),
+    exposed(degraded("a resolver remembers an absence", |s| {
+        s.world.resolver(World::RESOLVER).cache_absence(BBB, 60);
+    }, &["negative-cached"]), 0, 2),
+    exposed(unknown("the only resolver cannot resolve the domain", |s| {
+        s.world.resolver(World::RESOLVER).fault(Fault::Rcode(Rcode::SERVFAIL).below(DOMAIN));
+    }, &["resolver-failing"]), 0, 2),
+    exposed(unknown("nothing can be reached", |s| s.world = World::empty(), &["offline"]), 0, 0),
+    exposed(unknown("nothing can be reached at a glance", |s| { s.world = World::empty(); s.depth = Depth::Quick; }, &["offline"]), 0, 0),
+    exposed(unknown("name servers are out of reach, resolvers are not", |s| {
+        for server in [World::ROOT, World::TLD, World::NS1, World::NS2] { s.world.server(server).fault(Fault::NoRoute); }
+        s.world.resolver(World::RESOLVER).trust_everything();
+    }, &[]), 0, 0),
+
+    // Through resolvers alone.
+    exposed(failing("a missing record, no name server asked", |s| {
+        s.world.remove(BBB);
+        s.places.authoritative = Authoritative::Skip;
+    }, &["record-missing"]), 0, 0),
+    exposed(failing("a doubled name, no name server asked", |s| {
+        s.world.remove(BBB).publish("bbb._domainkey.example.com.example.com CNAME bbb.dkim.amazonses.com");
+        s.places.authoritative = Authoritative::Skip;
+    }, &["name-doubled"]), 0, 0),
+    exposed(failing("a missing record at a glance", |s| { s.world.remove(BBB); s.depth = Depth::Quick; }, &["record-missing"]), 0, 0),
+
+    // The provider.
+    exposed(degraded("the provider still says pending", |s| s.identity.status = ProviderStatus::Pending, &["provider-behind"]), 0, 2),
+    exposed(degraded("the provider still says temporary failure", |s| {
+        s.identity.status = ProviderStatus::TemporaryFailure;
+    }, &["provider-behind"]), 0, 2),
+    exposed(failing("one bad server while the provider signs nothing", |s| {
+        s.identity.status = ProviderStatus::TemporaryFailure;
+        s.world.server(World::NS2).remove(BBB);
+    }, &["servers-disagree"]), 1, 2),
+    exposed(failing("the provider has given up on sound records", |s| {
+        s.identity.status = ProviderStatus::Failed;
+    }, &["provider-gave-up"]), 0, 2),
+    exposed(failing("the provider has given up, and one server is bad", |s| {
+        s.identity.status = ProviderStatus::Failed;
+        s.world.server(World::NS2).remove(BBB);
+    }, &["servers-disagree", "provider-gave-up"]), 1, 2),
+    exposed(failing("never set up", |s| {
+        s.identity.status = ProviderStatus::NotStarted;
+        s.identity.selectors.clear();
+    }, &["not-started"]), 0, 0),
+    exposed(failing("signing is switched off", |s| s.identity.signing_enabled = Some(false), &["signing-disabled"]), 0, 2),
+    unknown("a status that this version does not know", |s| {
+        s.identity.status = ProviderStatus::Other("ON_HOLD".to_owned());
+    }, &[]),
+    unknown("nobody knows what the provider says", |s| s.identity.status = ProviderStatus::Unknown, &[]),
+];
+
+const WEAK: &str = "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBALeJ1KmRvpeZTc/6HWRTNtbwSYeiQ86SD3h27TpRg0Vda9tt6MgmtM5rqh0/8rA74rdDFzx+76OwEn9QWd5BW3MCAwEAAQ==";
+
+impl Scenario {
+    const fn listing(mut self, causes: &'static [&'static str]) -> Self {
+        self.causes = causes;
+        self
+    }
+
+    const fn exposing(self, bad: usize, of: usize) -> Self {
+        exposed(self, bad, of)
+    }
+}
+
+/// One selector with a key of one's own.
+fn own_key(scene: &mut Scene, text: &str) {
+    let label = "s1".parse().expect("it is a name");
+    scene.identity.selectors = vec![Selector { label, value: ExpectedValue::AnyKey }];
+    let strings: Vec<String> =
+        text.as_bytes().chunks(200).map(|chunk| format!("\"{}\"", String::from_utf8_lossy(chunk))).collect();
+    scene.world.publish(&format!("s1._domainkey.example.com TXT {}", strings.join(" ")));
+}
+
+fn take(breaks: fn(&mut Scene)) -> Report {
+    let resolver = SocketAddr::new(World::RESOLVER, 53);
+    let mut scene = Scene {
+        world: World::easy_dkim(DOMAIN),
+        identity: easy_dkim_identity(DOMAIN),
+        places: Places {
+            resolvers: vec![Vantage::Resolver { address: resolver }],
+            authoritative: Authoritative::Ask { port: 53 },
+        },
+        depth: Depth::Full,
+    };
+    breaks(&mut scene);
+    let look = Look::new(Arc::new(FakeDns::new(scene.world)), scene.places);
+    let at: Timestamp = "2026-11-24T02:00:00Z".parse().expect("it is a time");
+    // The fake answers at once, so the look needs no runtime.
+    look.take(scene.identity, scene.depth, at, 7).now_or_never().expect("a fake look never waits")
+}
+
+#[test]
+fn every_scenario_has_its_verdict_its_causes_and_its_exposure() {
+    let mut wrong = Vec::new();
+    for scenario in SCENARIOS {
+        let report = take(scenario.breaks);
+        let causes: Vec<&str> = report.causes.iter().map(|cause| cause.cause.code()).collect();
+        let exposure = (report.exposure.bad, report.exposure.of);
+        if (report.verdict, &causes[..], exposure) != (scenario.verdict, scenario.causes, scenario.exposure) {
+            wrong.push(format!(
+                "{}: wanted {} {:?} {:?}, got {} {causes:?} {exposure:?}\n{report}",
+                scenario.name, scenario.verdict, scenario.causes, scenario.exposure, report.verdict
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} scenarios:\n\n{}", wrong.len(), SCENARIOS.len(), wrong.join("\n\n"));
+}
