@@ -8,9 +8,9 @@ use dkimguard_core::look::{Authoritative, Places, Vantage};
 use dkimguard_core::ports::DnsLookup;
 
 use crate::failure::chain;
-use crate::pending::{Limits, Wire};
 use crate::settings::LookSettings;
 use crate::value::DNS_PORT;
+use dkimguard_core::look::wire::{Limits, Wire};
 
 /// The resolvers that stand for the world's view beside the system's: three operators, open to everyone.
 const PUBLIC_RESOLVERS: [IpAddr; 3] = [

@@ -7,7 +7,6 @@ mod config;
 mod demo;
 mod engine;
 mod failure;
-mod pending;
 mod progress;
 mod render;
 mod settings;

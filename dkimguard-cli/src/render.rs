@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
-use anstyle::{AnsiColor, Style};
-use dkimguard_core::judge::{Report, Verdict};
+use dkimguard_core::judge::{Paint, Report, Verdict};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -43,8 +42,11 @@ impl Renderer {
         self.verdicts.push(report.verdict);
         match self.output.format {
             Format::Json => print_json(report),
-            Format::Text if is_first => self.print(&styled(report)),
-            Format::Text => self.print(&format!("\n{}", styled(report))),
+            Format::Text => {
+                let text = report.text(Paint::Ansi).to_string();
+                let gap = if is_first { "" } else { "\n" };
+                self.print(&format!("{gap}{}\n", text.trim_end()))
+            }
         }
     }
 
@@ -62,7 +64,7 @@ impl Renderer {
         let shown: Vec<String> = counts
             .iter()
             .filter(|(_, count)| *count > 0)
-            .map(|&(verdict, count)| format!("{count} {}", painted(verdict)))
+            .map(|&(verdict, count)| format!("{count} {verdict}"))
             .collect();
         self.print(&format!("\n{} looked at: {}\n", self.verdicts.len(), shown.join(", ")))
     }
@@ -96,7 +98,7 @@ impl Renderer {
         }
     }
 
-    /// Prints a text that was asked for in place of work: the help, the version.
+    /// Prints a text, its colours taken out where they aren't wanted.
     ///
     /// # Errors
     /// Standard output can't be written.
@@ -124,32 +126,6 @@ struct JsonError<'a> {
     code: &'static str,
     message: &'a str,
     hint: Option<&'a str>,
-}
-
-/// The report as text, its verdict coloured; it ends with one line feed.
-fn styled(report: &Report) -> String {
-    let text = report.to_string();
-    let text = text.trim_end();
-    let (first, rest) = text.split_once('\n').map_or((text, None), |(first, rest)| (first, Some(rest)));
-    let mut styled = first.replacen(report.verdict.as_str(), &painted(report.verdict), 1);
-    if let Some(rest) = rest {
-        styled.push('\n');
-        styled.push_str(rest);
-    }
-    styled.push('\n');
-    styled
-}
-
-/// The verdict in its colour.
-fn painted(verdict: Verdict) -> String {
-    let color = match verdict {
-        Verdict::Healthy => AnsiColor::Green,
-        Verdict::Unknown => AnsiColor::Magenta,
-        Verdict::Degraded => AnsiColor::Yellow,
-        Verdict::Failing => AnsiColor::Red,
-    };
-    let style: Style = color.on_default().bold();
-    format!("{style}{verdict}{style:#}")
 }
 
 /// Prints one JSON object on a line of its own.

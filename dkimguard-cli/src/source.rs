@@ -10,8 +10,8 @@ use dkimguard_core::name::Name;
 use dkimguard_core::ports::IdentitySource;
 
 use crate::failure::{Code, Failure, chain};
-use crate::pending::FileSource;
 use crate::settings::{Regions, Source};
+use dkimguard_core::file::FileSource;
 
 /// The source that the settings name.
 ///
