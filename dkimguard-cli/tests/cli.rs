@@ -254,10 +254,16 @@ fn the_version_is_told() {
 fn what_cannot_be_seen_is_unknown_and_never_failing() {
     let offline = Offline::with_domains(&["a.example"]);
     for depth in ["full", "quick", "auto"] {
-        let run = run(&offline.arguments(&["--depth", depth, "a.example"]));
-        assert_eq!(run.code, 3, "{run:?}");
-        assert_ne!(run.stdout, "", "{run:?}");
-        assert_eq!(run.stderr, "", "neither progress nor errors where there is no terminal");
+        let text = run(&offline.arguments(&["--depth", depth, "a.example"]));
+        assert_eq!(text.code, 3, "{text:?}");
+        assert!(text.stdout.starts_with("UNKNOWN  a.example"), "{text:?}");
+        assert_eq!(text.stderr, "", "neither progress nor errors where there is no terminal");
+
+        let json = run(&offline.arguments(&["--depth", depth, "--format", "json", "a.example"]));
+        assert_eq!(json.code, 3, "{json:?}");
+        let report = &json.json()[0];
+        assert_eq!((&report["schema"], &report["verdict"]), (&1.into(), &"unknown".into()), "{report}");
+        assert_eq!(report["depth"], if depth == "auto" { "full" } else { depth }, "{report}");
     }
 }
 
@@ -265,23 +271,34 @@ fn what_cannot_be_seen_is_unknown_and_never_failing() {
 fn json_is_one_object_a_line_in_input_order() {
     let domains: Vec<String> = (0..30).map(|number| format!("d{number}.example")).collect();
     let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
-    let offline = Offline::with_domains(&domains);
-
-    let all = run(&offline.arguments(&["--format", "json"]));
-    assert_eq!(all.code, 3, "{all:?}");
-    assert_eq!(all.json().len(), domains.len(), "{all:?}");
-
     let backwards: Vec<&str> = domains.iter().rev().copied().collect();
-    let named = run(&offline.arguments(&[&["--format", "json"], &backwards[..]].concat()));
-    assert_eq!(named.json().len(), domains.len(), "{named:?}");
+    let offline = Offline::with_domains(&domains);
+    for (named, expected) in [(&[][..], &domains), (&backwards, &backwards)] {
+        let run = run(&offline.arguments(&[&["--format", "json"], named].concat()));
+        assert_eq!(run.code, 3, "{run:?}");
+        let reports = run.json();
+        let order: Vec<&str> = reports.iter().filter_map(|report| report["domain"].as_str()).collect();
+        assert_eq!(&order, expected);
+    }
+}
+
+#[test]
+fn several_domains_are_counted_at_the_end() {
+    let offline = Offline::with_domains(&["a.example", "b.example"]);
+    let run = run(&offline.arguments(&[]));
+    assert!(run.stdout.ends_with("\n2 looked at: 2 unknown\n"), "{run:?}");
 }
 
 #[test]
 fn a_domain_that_the_source_does_not_know_is_unknown_and_says_so() {
     let offline = Offline::with_domains(&["a.example"]);
-    let run = run(&offline.arguments(&["stranger.example"]));
+    let run = run(&offline.arguments(&["--format", "json", "a.example", "stranger.example"]));
     assert_eq!(run.code, 3);
-    assert!(run.stdout.contains("does not know stranger.example"), "{run:?}");
+    let report = &run.json()[1];
+    assert_eq!((&report["domain"], &report["verdict"]), (&"stranger.example".into(), &"unknown".into()));
+    assert_eq!(report["gaps"][0]["port"], "identity-source", "{report}");
+    let detail = report["gaps"][0]["detail"].as_str().expect("a sentence");
+    assert!(detail.ends_with("does not know stranger.example"), "{detail}");
 }
 
 #[test]
@@ -289,7 +306,7 @@ fn a_source_without_a_domain_is_no_health() {
     let offline = Offline::with_domains(&[]);
     let run = run(&offline.arguments(&["--format", "json"]));
     assert_eq!(run.code, 3);
-    assert_eq!(run.error()["code"], "no-identities");
+    assert_eq!(run.error()["code"], "identity-file");
 }
 
 #[test]
@@ -379,14 +396,19 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn without_credentials_the_error_object_says_what_to_set() {
-    for arguments in
-        [&["check", "--format", "json"][..], &["check", "a.example", "b.example", "--format", "json"]]
-    {
-        let run = run(arguments);
+fn without_credentials_or_region_the_error_object_says_what_to_set() {
+    let regional = [("AWS_REGION", "us-east-1")];
+    for (environment, arguments, code) in [
+        (&[][..], &["check", "--format", "json"][..], "no-region"),
+        (&[("AWS_REGION", "mars")], &["check", "--format", "json"], "bad-region"),
+        (&regional, &["check", "--format", "json"], "no-credentials"),
+        (&regional, &["check", "a.example", "b.example", "--format", "json"], "no-credentials"),
+        (&[], &["check", "--region", "us-east-1", "a.example", "--format", "json"], "no-credentials"),
+    ] {
+        let run = run_in(environment, arguments);
         assert_eq!(run.code, 3, "{run:?}");
         let error = run.error();
-        assert_eq!(error["code"], "no-credentials", "{error}");
+        assert_eq!(error["code"], code, "{error}");
         assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("AWS_")), "{error}");
     }
 }
