@@ -1,2 +1,76 @@
-//! dkimguard.
-fn main() {}
+//! `dkimguard`: says whether a domain's DKIM records are what Amazon SES needs, seen from every name server and
+//! through several resolvers. The work is done by the library; this is arguments in, reports out.
+
+mod args;
+mod check;
+mod config;
+mod demo;
+mod engine;
+mod failure;
+mod progress;
+mod render;
+mod settings;
+mod source;
+mod value;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use dkimguard_core::judge::Verdict;
+
+use crate::args::{Args, Command, Parsed};
+use crate::failure::{Code, Failure};
+use crate::render::Renderer;
+use crate::settings::{Layers, Output};
+
+fn main() -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let environment = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+    // Until the options are understood, this is how their refusal is told.
+    let mut renderer = Renderer::new(Output::guess(&line, &environment));
+    match run(&line, &environment, &mut renderer) {
+        Ok(code) => code,
+        Err(failure) => {
+            renderer.failure(&failure);
+            exit_code(Verdict::Unknown)
+        }
+    }
+}
+
+fn run(
+    line: &[OsString],
+    environment: &dyn Fn(&str) -> Option<String>,
+    renderer: &mut Renderer,
+) -> Result<ExitCode, Failure> {
+    match args::parse(line)? {
+        Parsed::Show(text) => {
+            // Whoever closed the pipe has read enough.
+            let _ = renderer.print(&text);
+            Ok(ExitCode::SUCCESS)
+        }
+        Parsed::Run(Args { command: Command::Check(flags) }) => {
+            let layers = Layers::load(&flags, environment)?;
+            *renderer = Renderer::new(layers.output()?);
+            let settings = layers.settings()?;
+            // One thread: the work is waiting for the network, and a thread more is memory more.
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+                    Failure::new(
+                        Code::System,
+                        format!("the operating system refuses what waiting needs: {error}"),
+                    )
+                })?;
+            runtime.block_on(check::run(&settings, renderer)).map(exit_code)
+        }
+    }
+}
+
+/// The convention of monitoring plugins.
+fn exit_code(verdict: Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
+        Verdict::Healthy => 0,
+        Verdict::Degraded => 1,
+        Verdict::Failing => 2,
+        Verdict::Unknown => 3,
+    })
+}

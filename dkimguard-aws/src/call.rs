@@ -1,0 +1,73 @@
+//! One call to AWS: its turn, its tries, its end.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use aws_sdk_sesv2::config::http::HttpResponse;
+use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
+use governor::{DefaultDirectRateLimiter, Quota};
+
+use crate::fault::Fault;
+use crate::operation::Operation;
+
+/// How often a call is tried in all, where the fault may pass.
+const TRIES: u32 = 3;
+/// The time that tries and pauses may have taken when another try begins. A last try of
+/// [`TRY`](crate::account::TRY) may follow, so a call ends within 13 seconds of its first turn.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// The pause after the first try. It doubles, and up to as much again is added at random.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// The pace of the SES management calls in one account and region. SES allows one a second (SES quotas, "API
+/// rates"); this is 90 % of that, without a reserve to spend at once: a strict limit has none either.
+const INTERVAL: Duration = Duration::from_millis(1_112);
+
+/// Lets calls through one at a time, [`INTERVAL`] apart. Every try takes a turn of its own.
+#[derive(Debug)]
+pub(crate) struct Pace(DefaultDirectRateLimiter);
+
+impl Pace {
+    pub(crate) fn of_ses() -> Self {
+        let quota = Quota::with_period(INTERVAL).expect("the interval isn't zero");
+        Self(DefaultDirectRateLimiter::direct(quota))
+    }
+
+    async fn turn(&self) {
+        self.0.until_ready().await;
+    }
+}
+
+/// Makes one call, again where the fault may pass, and each time in its turn.
+pub(crate) async fn call<T, E, Sent>(
+    operation: Operation,
+    pace: &Pace,
+    send: impl Fn() -> Sent,
+) -> Result<T, Fault>
+where
+    E: Error + ProvideErrorMetadata + 'static,
+    Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+{
+    let mut spent = Duration::ZERO;
+    let mut tries = 0;
+    loop {
+        pace.turn().await;
+        let start = Instant::now();
+        let fault = match send().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => Fault::read(operation, &error),
+        };
+        tries += 1;
+        let pause = pause_after(tries);
+        spent += start.elapsed() + pause;
+        if tries == TRIES || spent > PATIENCE || !fault.is_transient() {
+            return Err(fault);
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn pause_after(tries: u32) -> Duration {
+    let pause = PAUSE * 2u32.saturating_pow(tries - 1);
+    pause.mul_f64(1.0 + fastrand::f64())
+}

@@ -1,0 +1,218 @@
+//! [`Fault`]: why a call failed, in terms that a caller can act on.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sesv2::config::http::HttpResponse;
+use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use dkimguard_core::error::{ProviderError, ProviderErrorKind};
+use thiserror::Error;
+
+use crate::operation::Operation;
+use crate::region::Region;
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) kind: ProviderErrorKind,
+    /// The call that failed: the one that was meant, or the one that should have brought its credentials.
+    pub(crate) operation: Operation,
+    /// The place doesn't know the key, which others may know.
+    pub(crate) is_unknown_key: bool,
+    said: String,
+}
+
+impl Fault {
+    /// Reads the SDK's error.
+    pub(crate) fn read<E>(operation: Operation, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let (kind, said) = match error {
+            SdkError::ServiceError(context) => {
+                let status = context.raw().status().as_u16();
+                let code = context.err().code();
+                let kind = kind_of_answer(code, status);
+                let said = match (code, context.err().message()) {
+                    (Some(code), Some(message)) if !message.is_empty() => format!("{code}: {message}"),
+                    (Some(code), _) => code.to_owned(),
+                    (None, _) => format!("HTTP status {status}, and no error that could be read"),
+                };
+                let is_unknown_key =
+                    matches!(code, Some("UnrecognizedClientException" | "InvalidClientTokenId"));
+                return Self { kind, operation, is_unknown_key, said };
+            }
+            SdkError::TimeoutError(_) => (ProviderErrorKind::Unavailable, chain(error)),
+            _ => {
+                if let Some(credentials) = find::<CredentialsError>(error) {
+                    return Self::read_credentials(operation, credentials);
+                }
+                // An answer that broke off is the network's fault; one that ended and cannot be read isn't.
+                let kind = match error {
+                    SdkError::DispatchFailure(_) => ProviderErrorKind::Unavailable,
+                    SdkError::ResponseError(_) if broke_off(error) => ProviderErrorKind::Unavailable,
+                    _ => ProviderErrorKind::Unusable,
+                };
+                (kind, chain(error))
+            }
+        };
+        Self { kind, operation, is_unknown_key: false, said }
+    }
+
+    /// Why there are no credentials: nobody offers any, or the call that should have brought them failed.
+    fn read_credentials(operation: Operation, error: &CredentialsError) -> Self {
+        if let Some(refused) = find::<SdkError<AssumeRoleError, HttpResponse>>(error) {
+            return Self::read(Operation::AssumeRole, refused);
+        }
+        let (kind, said) = match error {
+            CredentialsError::CredentialsNotLoaded(_) => (
+                ProviderErrorKind::Credentials,
+                "none in the environment, in the AWS profile or from this machine's metadata service"
+                    .to_owned(),
+            ),
+            CredentialsError::ProviderTimedOut(_) => (ProviderErrorKind::Unavailable, chain(error)),
+            _ => (ProviderErrorKind::Credentials, chain(error)),
+        };
+        Self { kind, operation, is_unknown_key: false, said }
+    }
+
+    /// A fault that no answer of AWS stands for.
+    pub(crate) fn new(kind: ProviderErrorKind, operation: Operation, said: impl Into<String>) -> Self {
+        Self { kind, operation, is_unknown_key: false, said: said.into() }
+    }
+
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self.kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
+    }
+
+    /// What AWS or the transport said.
+    pub(crate) fn said(&self) -> &str {
+        &self.said
+    }
+
+    /// The fault as core's error: of SES in that region, unless no credentials for it could be had.
+    pub(crate) fn at(self, region: &Region) -> ProviderError {
+        ProviderError {
+            provider: match self.operation {
+                Operation::AssumeRole | Operation::GetCallerIdentity => "STS".to_owned(),
+                _ => format!("SES {region}"),
+            },
+            operation: self.operation.action().to_owned(),
+            kind: self.kind,
+            source: Some(Box::new(Said(self.said))),
+        }
+    }
+}
+
+/// What AWS or the transport said.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct Said(String);
+
+/// The situation behind an error answer. Without a code the answer may come from anything in between, so that
+/// neither its 403 nor its 404 says something about permissions or identities.
+fn kind_of_answer(code: Option<&str>, status: u16) -> ProviderErrorKind {
+    use ProviderErrorKind::{Credentials, Denied, NotFound, Throttled, Unavailable, Unusable};
+    match code {
+        Some(
+            "ExpiredToken"
+            | "ExpiredTokenException"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "InvalidAccessKeyId"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "RequestExpired"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClientException",
+        ) => Credentials,
+        Some(
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "AuthorizationError"
+            | "AuthorizationErrorException"
+            | "NotAuthorized"
+            | "OptInRequired"
+            | "RegionDisabledException"
+            | "UnauthorizedOperation",
+        ) => Denied,
+        Some("NotFoundException") => NotFound,
+        Some(
+            "RequestLimitExceeded"
+            | "Throttling"
+            | "ThrottledException"
+            | "ThrottlingException"
+            | "TooManyRequestsException",
+        ) => Throttled,
+        Some("RequestTimeout" | "RequestTimeoutException") => Unavailable,
+        _ if status == 429 => Throttled,
+        _ if status >= 500 => Unavailable,
+        _ => Unusable,
+    }
+}
+
+/// Whether a connection ended in the middle of an answer.
+fn broke_off(error: &(dyn Error + 'static)) -> bool {
+    sources(error).any(|source| {
+        source.downcast_ref::<std::io::Error>().is_some() || {
+            let text = source.to_string();
+            text.contains("error reading a body") || text.contains("message completed")
+        }
+    })
+}
+
+fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    sources(error).find_map(|source| source.downcast_ref())
+}
+
+/// The error and its causes in one line, none of them twice.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = String::new();
+    for text in sources(error).map(ToString::to_string) {
+        if line.ends_with(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&text);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind_of_answer;
+    use dkimguard_core::error::ProviderErrorKind::{
+        Credentials, Denied, NotFound, Throttled, Unavailable, Unusable,
+    };
+
+    #[test]
+    fn kind_follows_the_code_and_else_the_status() {
+        for (code, status, kind) in [
+            (Some("ExpiredTokenException"), 403, Credentials),
+            (Some("InvalidClientTokenId"), 403, Credentials),
+            (Some("AccessDeniedException"), 403, Denied),
+            (Some("AccessDenied"), 403, Denied),
+            (Some("NotFoundException"), 404, NotFound),
+            (Some("TooManyRequestsException"), 429, Throttled),
+            (Some("Throttling"), 400, Throttled),
+            (Some("SomethingNew"), 429, Throttled),
+            (Some("InternalFailure"), 500, Unavailable),
+            (Some("SomethingNew"), 400, Unusable),
+            (None, 503, Unavailable),
+            (None, 403, Unusable),
+            (None, 404, Unusable),
+        ] {
+            assert_eq!(kind_of_answer(code, status), kind, "{code:?} {status}");
+        }
+    }
+}

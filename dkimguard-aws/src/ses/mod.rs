@@ -1,0 +1,173 @@
+//! [`SesSource`]: the identities of Amazon SES.
+
+mod claim;
+mod place;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use dkimguard_core::error::{ProviderError, ProviderErrorKind};
+use dkimguard_core::identity::{Identity, IdentityId};
+use dkimguard_core::name::Name;
+use dkimguard_core::ports::IdentitySource;
+use futures_util::future::{join, join_all};
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+use crate::account::{Account, Owner};
+use crate::aws::ConfigError;
+pub(crate) use place::Place;
+use place::Told;
+
+/// The identities of Amazon SES in one or more accounts and regions. Cloning is cheap, and clones share their pace.
+///
+/// Calls are made one at a time in each account and region, 1.1 seconds apart, and never in parallel to the calls
+/// of a clone; different places don't wait for each other. A call that fails in a way that may pass is made up to
+/// three times. See the [crate's page](crate) for what a look costs.
+#[derive(Clone, Debug)]
+pub struct SesSource {
+    holdings: Arc<[Holding]>,
+    /// Why there are no places to look at.
+    trouble: Option<ConfigError>,
+    /// The identities that were given with the zone that is usual in their region.
+    assumed: Arc<Mutex<HashSet<IdentityId>>>,
+}
+
+impl SesSource {
+    /// Up to how many domains in one account and region are asked for one by one.
+    pub const ONE_BY_ONE: usize = 20;
+
+    pub(crate) fn over(holdings: Vec<Holding>) -> Self {
+        Self { holdings: holdings.into(), trouble: None, assumed: Arc::default() }
+    }
+
+    pub(crate) fn without_places(trouble: ConfigError) -> Self {
+        Self { trouble: Some(trouble), ..Self::over(Vec::new()) }
+    }
+
+    /// The identity with everything that SES tells about it.
+    ///
+    /// Where there are many, [`identities`](IdentitySource::identities) gives those that SES holds to be verified
+    /// without asking for each where its keys are: it expects them in the zone that is usual in their region.
+    /// Whoever finds that the records don't hold there asks here before believing it, and looks again. For any
+    /// other identity this makes no call and gives it back as it is.
+    ///
+    /// # Errors
+    /// SES couldn't be asked, or doesn't know the identity any more.
+    pub async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+        if !self.assumed().contains(&identity.id) {
+            return Ok(identity.clone());
+        }
+        let Some((holding, place)) = self.place_of(&identity.id) else { return Ok(identity.clone()) };
+        match place.ask(identity.domain()).await {
+            Ok(mut detailed) => {
+                detailed.id = identity.id.clone();
+                self.assumed().remove(&identity.id);
+                Ok(detailed)
+            }
+            Err(fault) => Err(holding.account.owner().await.judge(fault).at(place.region())),
+        }
+    }
+
+    fn place_of(&self, id: &IdentityId) -> Option<(&Holding, &Place)> {
+        self.holdings.iter().find_map(|holding| {
+            let number = holding.account.number().unwrap_or(Owner::UNKNOWN);
+            let is_owner =
+                id.account.as_deref().is_some_and(|account| account == number || account == Owner::UNKNOWN);
+            let is_place = |place: &&Place| Some(place.region().as_str()) == id.region.as_deref();
+            let place = holding.places.iter().find(is_place)?;
+            is_owner.then_some((holding, place))
+        })
+    }
+
+    /// Nothing panics while the lock is held, and a set of names is good at every moment.
+    fn assumed(&self) -> std::sync::MutexGuard<'_, HashSet<IdentityId>> {
+        self.assumed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn no_places(&self) -> Option<ProviderError> {
+        self.trouble.clone().map(|trouble| ProviderError {
+            provider: "AWS".to_owned(),
+            operation: "the configuration".to_owned(),
+            kind: ProviderErrorKind::Unusable,
+            source: Some(Box::new(trouble)),
+        })
+    }
+}
+
+#[async_trait]
+impl IdentitySource for SesSource {
+    async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>> {
+        if let Some(error) = self.no_places() {
+            return vec![Err(error)];
+        }
+        join_all(self.holdings.iter().map(|holding| holding.find(domain)))
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
+        if let Some(error) = self.no_places() {
+            return stream::once(async { Err(error) }).boxed();
+        }
+        let all = stream::select_all(self.holdings.iter().map(Holding::identities));
+        all.map(|told| {
+            let told = told?;
+            if told.zone_is_assumed {
+                self.assumed().insert(told.identity.id.clone());
+            }
+            Ok(told.identity)
+        })
+        .boxed()
+    }
+}
+
+/// One account in all its regions.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    places: Vec<Place>,
+    account: Arc<Account>,
+}
+
+impl Holding {
+    pub(crate) fn new(places: Vec<Place>, account: Arc<Account>) -> Self {
+        Self { places, account }
+    }
+
+    async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>> {
+        let places = join_all(self.places.iter().map(|place| place.find(domain)));
+        let (owner, answers) = join(self.account.owner(), places).await;
+        let signed = self.places.iter().zip(answers).filter_map(|(place, answer)| match answer {
+            Ok(Some(mut told)) => {
+                owner.sign(&mut told.identity);
+                Some(Ok(told.identity))
+            }
+            Ok(None) => None,
+            Err(fault) => Some(Err(owner.judge(fault).at(place.region()))),
+        });
+        signed.collect()
+    }
+
+    fn identities(&self) -> BoxStream<'_, Result<Told, ProviderError>> {
+        stream::once(self.account.owner())
+            .flat_map(move |owner| {
+                let owner = Arc::new(owner);
+                stream::select_all(self.places.iter().map(move |place| {
+                    let owner = Arc::clone(&owner);
+                    place
+                        .identities()
+                        .map(move |answer| match answer {
+                            Ok(mut told) => {
+                                owner.sign(&mut told.identity);
+                                Ok(told)
+                            }
+                            Err(fault) => Err(owner.judge(fault).at(place.region())),
+                        })
+                        .boxed()
+                }))
+            })
+            .boxed()
+    }
+}

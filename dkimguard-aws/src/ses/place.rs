@@ -1,0 +1,310 @@
+//! [`Place`]: SES in one account and one region, the calls to it and what follows from their answers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_ses::types::IdentityDkimAttributes;
+use aws_sdk_sesv2::operation::get_email_identity::GetEmailIdentityOutput;
+use dkimguard_core::error::ProviderErrorKind;
+use dkimguard_core::identity::Identity;
+use dkimguard_core::name::Name;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::sync::OnceCell;
+
+use super::{SesSource, claim};
+use crate::account::{Account, gap};
+use crate::call::{Pace, call};
+use crate::fault::Fault;
+use crate::operation::Operation;
+use crate::region::Region;
+
+/// The identities on one page of the list, the most that SES gives.
+const PAGE: i32 = 1_000;
+/// The identities of one call to v1, the most that it takes.
+const HUNDRED: usize = 100;
+/// The calls under way at a time. Their starts are spaced by the pace; this lets slow answers overlap.
+const AT_ONCE: usize = 4;
+/// The verified identities that are asked for the zone that is usual in the region, until one tells.
+const CANDIDATES: usize = 3;
+
+/// SES in one account and one region.
+#[derive(Debug)]
+pub(crate) struct Place {
+    region: Region,
+    pace: Arc<Pace>,
+    v1: aws_sdk_ses::Client,
+    v2: aws_sdk_sesv2::Client,
+    /// The zone in which this region's keys are.
+    usual_zone: OnceCell<Name>,
+}
+
+/// An identity, and whether the zone of its keys is known or only usual.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) identity: Identity,
+    pub(super) zone_is_assumed: bool,
+}
+
+impl Told {
+    fn in_full(identity: Identity) -> Self {
+        Self { identity, zone_is_assumed: false }
+    }
+}
+
+impl Place {
+    pub(crate) fn new(account: &Account, region: Region, pace: Arc<Pace>) -> Self {
+        let (v1, v2) = (account.ses_v1(&region), account.ses_v2(&region));
+        Self { region, pace, v1, v2, usual_zone: OnceCell::new() }
+    }
+
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The identity of a domain; none if SES says that it doesn't know it.
+    pub(super) async fn find(&self, domain: &Name) -> Result<Option<Told>, Fault> {
+        match self.ask(domain).await {
+            Ok(identity) => Ok(Some(Told::in_full(identity))),
+            Err(fault) if fault.kind == ProviderErrorKind::NotFound => Ok(None),
+            Err(fault) if fault.kind == ProviderErrorKind::Denied => {
+                // v1 tells less, and has a permission of its own.
+                match self.ask_v1(std::slice::from_ref(domain)).await {
+                    Ok(told) => match told.get(domain) {
+                        Some(told) if claim::is_known(told) => {
+                            Ok(Some(self.without_details(domain, told, &fault)))
+                        }
+                        _ => Err(fault),
+                    },
+                    Err(_) => Err(fault),
+                }
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// All identities that are domains. The stream goes on behind an error.
+    pub(super) fn identities(&self) -> BoxStream<'_, Result<Told, Fault>> {
+        stream::once(self.list())
+            .flat_map(move |(domains, errors)| {
+                let told = if domains.len() <= SesSource::ONE_BY_ONE {
+                    self.one_by_one(domains)
+                } else {
+                    self.in_hundreds(&domains)
+                };
+                stream::iter(errors.into_iter().map(Err)).chain(told)
+            })
+            .boxed()
+    }
+
+    /// Everything that SES tells about one identity.
+    pub(super) async fn ask(&self, domain: &Name) -> Result<Identity, Fault> {
+        self.ask_v2(domain).await.map(|told| claim::from_v2(domain, &self.region, &told))
+    }
+
+    fn one_by_one(&self, domains: Vec<Name>) -> BoxStream<'_, Result<Told, Fault>> {
+        stream::iter(domains)
+            .map(move |domain| self.find_listed(domain))
+            .buffered(AT_ONCE)
+            .filter_map(|told| async { told.map(Ok) })
+            .boxed()
+    }
+
+    /// v1 for a hundred at a time, then v2 for those of which v1 doesn't tell enough.
+    fn in_hundreds(&self, domains: &[Name]) -> BoxStream<'_, Result<Told, Fault>> {
+        let hundreds: Vec<_> = domains.chunks(HUNDRED).map(<[Name]>::to_vec).collect();
+        stream::iter(hundreds)
+            .then(move |hundred| self.hundred(hundred))
+            .flat_map(stream::iter)
+            .map(move |step| async move {
+                match step {
+                    Step::Done(told) => Some(*told),
+                    Step::Ask(domain, None) => self.find_listed(domain).await,
+                    Step::Ask(domain, Some(told)) => match self.ask(&domain).await {
+                        Ok(identity) => Some(Told::in_full(identity)),
+                        Err(fault) if fault.kind == ProviderErrorKind::NotFound => None,
+                        Err(fault) => Some(self.without_details(&domain, &told, &fault)),
+                    },
+                }
+            })
+            .buffered(AT_ONCE)
+            .filter_map(|told| async { told.map(Ok) })
+            .boxed()
+    }
+
+    async fn hundred(&self, domains: Vec<Name>) -> Vec<Step> {
+        let mut told = match self.ask_v1(&domains).await {
+            Ok(told) => told,
+            // One by one would take minutes and most likely fail as well; the next look is the better try.
+            Err(fault) if fault.is_transient() => {
+                let untold = |domain| Step::Done(Box::new(self.untold(domain, &fault)));
+                return domains.iter().map(untold).collect();
+            }
+            Err(_) => return domains.into_iter().map(|domain| Step::Ask(domain, None)).collect(),
+        };
+        let plain = domains.iter().filter(|domain| told.get(*domain).is_some_and(claim::is_plain));
+        let mut zone = self.learn_usual_zone(plain.take(CANDIDATES)).await;
+        let steps = domains.into_iter().map(|domain| {
+            if let Some(identity) = zone.asked.remove(&domain) {
+                return Step::Done(Box::new(Told::in_full(identity)));
+            }
+            match told.remove(&domain) {
+                Some(told) if claim::is_plain(&told) => {
+                    Step::Done(Box::new(self.usual(&domain, &told, &zone)))
+                }
+                told => Step::Ask(domain, told),
+            }
+        });
+        steps.collect()
+    }
+
+    /// The zone that is usual in this region, from a verified identity whose keys this region made.
+    async fn learn_usual_zone(&self, candidates: impl Iterator<Item = &Name>) -> UsualZone {
+        let mut learnt = UsualZone { asked: HashMap::new(), fault: None };
+        for domain in candidates {
+            if self.usual_zone.get().is_some() {
+                break;
+            }
+            match self.ask_v2(domain).await {
+                Ok(told) => {
+                    if let Some(zone) = claim::zone_of_region(&told) {
+                        // Another sweep may have been quicker, and has learnt the same.
+                        let _ = self.usual_zone.set(zone);
+                    }
+                    learnt.asked.insert(domain.clone(), claim::from_v2(domain, &self.region, &told));
+                }
+                Err(fault) => {
+                    learnt.fault = Some(fault);
+                    break;
+                }
+            }
+        }
+        learnt
+    }
+
+    /// An identity that v1 tells enough about, with its keys in the zone that is usual.
+    fn usual(&self, domain: &Name, told: &IdentityDkimAttributes, zone: &UsualZone) -> Told {
+        match &zone.fault {
+            Some(fault) if self.usual_zone.get().is_none() => self.without_details(domain, told, fault),
+            _ => {
+                let identity = claim::from_v1(domain, &self.region, told, &self.likely_zone());
+                Told { identity, zone_is_assumed: true }
+            }
+        }
+    }
+
+    fn likely_zone(&self) -> Name {
+        self.usual_zone.get().cloned().unwrap_or_else(claim::fallback_zone)
+    }
+
+    /// An identity that v1 tells of, while v2 can't be asked.
+    fn without_details(&self, domain: &Name, told: &IdentityDkimAttributes, fault: &Fault) -> Told {
+        let zone = self.likely_zone();
+        let mut identity = claim::from_v1(domain, &self.region, told, &zone);
+        let detail = format!(
+            "{} failed ({}), so the keys are assumed to be in {zone}, and SES's own last look is unknown; {}",
+            fault.operation,
+            fault.said(),
+            way_out(fault),
+        );
+        identity.gaps.push(gap(detail, fault));
+        Told { identity, zone_is_assumed: true }
+    }
+
+    /// An identity that is on the list.
+    async fn find_listed(&self, domain: Name) -> Option<Told> {
+        match self.find(&domain).await {
+            Ok(told) => told,
+            Err(fault) => Some(self.untold(&domain, &fault)),
+        }
+    }
+
+    /// An identity of which only its name is known.
+    fn untold(&self, domain: &Name, fault: &Fault) -> Told {
+        let mut identity = claim::untold(domain, &self.region);
+        let detail = format!(
+            "{} failed ({}), so nothing is known of it; {}",
+            fault.operation,
+            fault.said(),
+            way_out(fault)
+        );
+        identity.gaps.push(gap(detail, fault));
+        Told::in_full(identity)
+    }
+
+    /// The names of all identities that are domains, and what went wrong on the way.
+    async fn list(&self) -> (Vec<Name>, Vec<Fault>) {
+        let operation = Operation::ListEmailIdentities;
+        let (mut domains, mut faults) = (Vec::new(), Vec::new());
+        let mut next = None;
+        loop {
+            let request = self.v2.list_email_identities().page_size(PAGE).set_next_token(next.clone());
+            let page = match call(operation, &self.pace, || request.clone().send()).await {
+                Ok(page) => page,
+                Err(fault) => {
+                    faults.push(fault);
+                    break;
+                }
+            };
+            for identity in page.email_identities() {
+                let is_address =
+                    identity.identity_type().is_some_and(|kind| kind.as_str() == "EMAIL_ADDRESS");
+                let Some(text) = identity.identity_name().filter(|text| !is_address && !text.contains('@'))
+                else {
+                    continue;
+                };
+                match text.parse() {
+                    Ok(domain) => domains.push(domain),
+                    Err(error) => {
+                        let said = format!("`{text}` is listed, which is not a domain name: {error}");
+                        faults.push(Fault::new(ProviderErrorKind::Unusable, operation, said));
+                    }
+                }
+            }
+            // A token that comes back would lead in circles.
+            let token = page.next_token.filter(|token| !token.is_empty() && next.as_ref() != Some(token));
+            match token {
+                Some(token) => next = Some(token),
+                None => break,
+            }
+        }
+        (domains, faults)
+    }
+
+    async fn ask_v2(&self, domain: &Name) -> Result<GetEmailIdentityOutput, Fault> {
+        let request = self.v2.get_email_identity().email_identity(domain.to_string());
+        call(Operation::GetEmailIdentity, &self.pace, || request.clone().send()).await
+    }
+
+    async fn ask_v1(&self, domains: &[Name]) -> Result<HashMap<Name, IdentityDkimAttributes>, Fault> {
+        let names = domains.iter().map(ToString::to_string).collect();
+        let request = self.v1.get_identity_dkim_attributes().set_identities(Some(names));
+        let told = call(Operation::GetIdentityDkimAttributes, &self.pace, || request.clone().send()).await?;
+        let named =
+            told.dkim_attributes.into_iter().filter_map(|(name, told)| Some((name.parse().ok()?, told)));
+        Ok(named.collect())
+    }
+}
+
+/// What is left to do for one identity of a hundred.
+enum Step {
+    /// Nothing.
+    Done(Box<Told>),
+    /// Ask v2; this is what v1 told, if anything.
+    Ask(Name, Option<IdentityDkimAttributes>),
+}
+
+/// What came of the search for the usual zone.
+struct UsualZone {
+    /// The identities that were asked in full on the way.
+    asked: HashMap<Name, Identity>,
+    /// Why the search ended early.
+    fault: Option<Fault>,
+}
+
+fn way_out(fault: &Fault) -> String {
+    match fault.kind {
+        ProviderErrorKind::Denied => format!("allow {}", fault.operation),
+        _ if fault.is_transient() => "the next look may tell".to_owned(),
+        _ => "the next look will show whether it stays so".to_owned(),
+    }
+}

@@ -1,0 +1,222 @@
+//! [`Args`]: the command line, as it was written. What it means is settled in [`settings`](crate::settings).
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Code, Failure};
+use crate::value::Format;
+
+/// What the exit code says; the end of each help text.
+const EXIT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failing, 3 unknown or not done. With several \
+domains the worst counts, in the order failing, degraded, unknown, healthy.";
+
+/// Where else options may stand; the end of the help text of a command.
+const ELSEWHERE: &str = "Each option may also stand in an environment variable (--role-arn in \
+DKIMGUARD_ROLE_ARN, a list with commas) or in the file of --config. The command line counts first, then the \
+environment, then the file.\n\n";
+
+/// The command line, as it was written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dkimguard",
+    version,
+    about = "Says whether a domain's DKIM records are what Amazon SES needs, seen from every\n\
+             name server and through several resolvers.",
+    after_help = EXIT_CODES,
+    max_term_width = 80,
+    args_override_self = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(Box<Check>),
+}
+
+/// Look once at the named domains, or at every domain of the source
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = [ELSEWHERE, EXIT_CODES].concat(), args_override_self = true)]
+pub(crate) struct Check {
+    /// The domains to look at; none: every domain of the source
+    #[arg(value_name = "DOMAIN")]
+    pub(crate) domains: Vec<String>,
+
+    /// Where identities come from: ses (default), or file:PATH (.toml or .jsonl)
+    #[arg(long, value_name = "SOURCE", help_heading = "Which identities")]
+    pub(crate) source: Option<String>,
+    /// An SES region (repeatable; default: the configured)
+    #[arg(long, value_name = "REGION", help_heading = "Which identities", conflicts_with = "all_regions")]
+    pub(crate) region: Vec<String>,
+    /// Every SES region
+    #[arg(long, help_heading = "Which identities")]
+    pub(crate) all_regions: bool,
+    /// A role to assume: its account is asked (repeatable)
+    #[arg(long, value_name = "ARN", help_heading = "Which identities")]
+    pub(crate) role_arn: Vec<String>,
+
+    /// A recursive resolver (repeatable; default: the system's, and 1.1.1.1, 8.8.8.8, 9.9.9.9)
+    #[arg(long, value_name = "ADDR[:PORT]", help_heading = "From where, and how")]
+    pub(crate) resolver: Vec<String>,
+    /// Resolvers only (if outbound port 53 is closed)
+    #[arg(long, help_heading = "From where, and how", conflicts_with = "authoritative_port")]
+    pub(crate) no_authoritative: bool,
+    /// Port of all authoritative servers (default 53)
+    #[arg(long, value_name = "N", help_heading = "From where, and how")]
+    pub(crate) authoritative_port: Option<String>,
+    /// full: every server and resolver; quick: one resolver; auto (default): full for up to
+    /// 20 domains, above that quick, and full where quick saw anything unexpected
+    #[arg(long, value_name = "DEPTH", help_heading = "From where, and how")]
+    pub(crate) depth: Option<String>,
+    /// How long one attempt waits: 500ms, 2s (default)
+    #[arg(long, value_name = "DURATION", help_heading = "From where, and how")]
+    pub(crate) timeout: Option<String>,
+    /// Attempts for a question to a server (default 2)
+    #[arg(long, value_name = "N", help_heading = "From where, and how")]
+    pub(crate) attempts: Option<String>,
+
+    /// text (default), or json: one object a line, in input order
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    pub(crate) format: Option<String>,
+    /// auto (default; NO_COLOR is honoured), always or never
+    #[arg(long, value_name = "WHEN", help_heading = "Output")]
+    pub(crate) color: Option<String>,
+    /// No progress bar and no warnings
+    #[arg(short, long, help_heading = "Output", conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say what is done; twice: every question too
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
+    pub(crate) verbose: u8,
+    /// A TOML file with any of these options
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) config: Option<String>,
+}
+
+/// What came of reading the command line.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// There is something to do.
+    Run(Args),
+    /// A text was asked for: the help, or the version.
+    Show(String),
+}
+
+/// Reads the command line, the program's own name first.
+///
+/// # Errors
+/// What clap refuses, in one sentence.
+pub(crate) fn parse(line: &[OsString]) -> Result<Parsed, Failure> {
+    match Args::try_parse_from(line) {
+        Ok(args) => Ok(Parsed::Run(args)),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok(Parsed::Show(error.render().to_string()))
+        }
+        Err(error) => Err(usage(&error)),
+    }
+}
+
+/// The format in which even a wrong command line is refused: the last `--format` before a `--`, if any.
+pub(crate) fn format_of(line: &[OsString]) -> Option<Format> {
+    let mut found = None;
+    let mut words = line.iter().skip(1).map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        if word == "--" {
+            break;
+        } else if word == "--format" {
+            found = words.next().and_then(|value| value.parse().ok());
+        } else if let Some(value) = word.strip_prefix("--format=") {
+            found = value.parse().ok();
+        }
+    }
+    found
+}
+
+/// clap's first sentence, without its frame; its tip or, if there is none, where the options are listed.
+fn usage(error: &clap::Error) -> Failure {
+    if matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return Failure::new(Code::Usage, "no command was given")
+            .with_hint("try 'dkimguard check example.com', or 'dkimguard --help'");
+    }
+    let text = error.render().to_string();
+    let sentence: Vec<&str> =
+        text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let sentence = sentence.join(" ");
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let help = match error.get(ContextKind::InvalidSubcommand) {
+        Some(_) => "'dkimguard --help' lists the commands",
+        None => "'dkimguard check --help' lists the options",
+    };
+    Failure::new(Code::Usage, sentence.strip_prefix("error: ").unwrap_or(&sentence))
+        .with_hint(tip.unwrap_or(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn line(words: &[&str]) -> Vec<OsString> {
+        std::iter::once("dkimguard").chain(words.iter().copied()).map(OsString::from).collect()
+    }
+
+    #[test]
+    fn clap_finds_no_fault_in_the_definition() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_format_is_known_even_if_the_line_is_wrong() {
+        for (words, format) in [
+            (&["check", "--format", "json", "--wrong"][..], Some(Format::Json)),
+            (&["--format=json"], Some(Format::Json)),
+            (&["--format=json", "--format", "text"], Some(Format::Text)),
+            (&["check", "--", "--format=json"], None),
+            (&["check", "--format"], None),
+        ] {
+            assert_eq!(format_of(&line(words)), format, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_line_is_refused_in_one_sentence_with_a_way_out() {
+        for (words, message, hint) in [
+            (&[][..], "no command was given", "dkimguard check example.com"),
+            (&["chek"], "'chek'", "similar"),
+            (&["zzzzzz"], "'zzzzzz'", "dkimguard --help"),
+            (&["check", "--formt", "json"], "'--formt'", "--format"),
+            (&["check", "--depth"], "--depth", "check --help"),
+            (&["check", "--region", "us-east-1", "--all-regions"], "--all-regions", "check --help"),
+            (&["check", "-q", "-v"], "--verbose", "check --help"),
+        ] {
+            let failure = match parse(&line(words)) {
+                Err(failure) => failure,
+                Ok(parsed) => panic!("{words:?} was read as {parsed:?}"),
+            };
+            assert_eq!(failure.code, Code::Usage);
+            assert!(failure.message.contains(message), "{message} in {}", failure.message);
+            assert!(!failure.message.contains('\n'), "{}", failure.message);
+            let given = failure.hint.unwrap_or_default();
+            assert!(given.contains(hint), "{hint} in {given}");
+        }
+    }
+
+    #[test]
+    fn an_option_given_twice_counts_the_last_time() {
+        let Ok(Parsed::Run(Args { command: Command::Check(check) })) =
+            parse(&line(&["check", "--depth", "full", "--depth", "quick"]))
+        else {
+            panic!("it is a good line");
+        };
+        assert_eq!(check.depth.as_deref(), Some("quick"));
+    }
+}

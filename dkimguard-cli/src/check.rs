@@ -1,0 +1,349 @@
+//! `dkimguard check`: one look at each domain.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use dkimguard_core::error::{ProviderError, ProviderErrorKind};
+use dkimguard_core::identity::Identity;
+use dkimguard_core::judge::{Depth, Gap, Report, Verdict};
+use dkimguard_core::look::Look;
+use dkimguard_core::name::Name;
+use dkimguard_core::ports::{Clock, IdentitySource, SystemClock};
+use futures_util::future;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+
+use crate::engine::Engine;
+use crate::failure::{Code, Failure};
+use crate::progress::Progress;
+use crate::render::Renderer;
+use crate::settings::{Settings, Source, Verbosity};
+use crate::source;
+use crate::value::DepthChoice;
+
+/// Up to how many domains `auto` looks at from everywhere.
+const AUTO_FULL: usize = 20;
+/// How many domains are looked at from everywhere at once.
+const FULL_AT_ONCE: usize = 16;
+/// How many domains are looked at through one resolver at once.
+const QUICK_AT_ONCE: usize = 64;
+
+/// Looks at the domains, prints a report for each, and gives the worst verdict.
+///
+/// # Errors
+/// What keeps the command from looking at all, or from printing. What the source can't tell on the way is printed,
+/// and counts as unknown.
+pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<Verdict, Failure> {
+    let identities = source::open(&settings.source).await?;
+    let engine = Engine::start(&settings.look);
+    if let Some(warning) = &engine.warning {
+        renderer.note(Verbosity::Normal, || format!("warning: {warning}"));
+    }
+    renderer.note(Verbosity::Steps, || engine.describe());
+    let check = Check {
+        source: &settings.source,
+        identities,
+        look: Look::new(engine.dns, engine.places),
+        clock: SystemClock,
+        seed: AtomicU64::new(random_seed()?),
+    };
+    let progress = Progress::new(renderer.verbosity());
+    let outcome = tokio::select! {
+        biased;
+        outcome = check.run(settings, renderer, &progress) => outcome,
+        never = progress.show() => match never {},
+    };
+    progress.finish();
+    outcome
+}
+
+/// What all looks of one run share.
+struct Check<'a> {
+    source: &'a Source,
+    identities: Arc<dyn IdentitySource>,
+    look: Look,
+    clock: SystemClock,
+    /// The seed of the next look. Each takes the next number, so that quick looks take the resolvers in turn.
+    seed: AtomicU64,
+}
+
+/// What is to be looked at, as far as it is known.
+#[derive(Debug)]
+enum Subject {
+    /// A domain whose identities are to be found.
+    Domain(Name),
+    /// An identity.
+    Identity(Box<Identity>),
+    /// An identity, or a place where identities live, of which the source could not tell.
+    Lost(ProviderError),
+}
+
+/// What came of one subject.
+#[derive(Debug)]
+enum Outcome {
+    /// The reports, one for each identity.
+    Looked(Vec<Looked>),
+    /// No report: the source could not tell.
+    Lost(ProviderError),
+    /// No report, nor will there be one of any other domain.
+    NoCredentials(ProviderError),
+}
+
+/// One report, and how long it took.
+#[derive(Debug)]
+struct Looked {
+    report: Report,
+    took: Duration,
+}
+
+/// How thoroughly the domains of this run are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plan {
+    Full,
+    Quick,
+    /// Quickly, and again from everywhere where that shows anything unexpected.
+    QuickThenFull,
+}
+
+impl Check<'_> {
+    async fn run(
+        &self,
+        settings: &Settings,
+        renderer: &mut Renderer,
+        progress: &Progress,
+    ) -> Result<Verdict, Failure> {
+        let (plan, subjects) = self.plan(&settings.domains, settings.look.depth, progress).await;
+        renderer.note(Verbosity::Steps, || plan.describe());
+        let mut outcomes = subjects.map(|subject| self.look_at(subject, plan)).buffered(plan.at_once());
+        let mut worst = None;
+        while let Some(outcome) = outcomes.next().await {
+            progress.advance();
+            worst = worst.max(Some(outcome.verdict()));
+            if let Err(error) = progress.aside(|| outcome.print(renderer)) {
+                return end_of_output(&error, worst);
+            }
+            if matches!(outcome, Outcome::NoCredentials(_)) {
+                break;
+            }
+        }
+        if worst.is_some()
+            && let Err(error) = renderer.tally()
+        {
+            return end_of_output(&error, worst);
+        }
+        // To look at nothing isn't health.
+        worst.ok_or_else(|| {
+            let message =
+                format!("{} holds no domain, so nothing was looked at", source::describe(self.source));
+            Failure::new(Code::NoIdentities, message).with_hint(match self.source {
+                Source::File(_) => "a file of identities has an [[identity]] for each domain",
+                Source::Ses { .. } => "name the region with --region, or ask every one with --all-regions",
+            })
+        })
+    }
+
+    /// What is to be looked at, and how thoroughly. To decide that, `auto` reads no further than it must.
+    async fn plan<'a>(
+        &'a self,
+        domains: &'a [Name],
+        depth: DepthChoice,
+        progress: &Progress,
+    ) -> (Plan, BoxStream<'a, Subject>) {
+        let (count, is_many, subjects) = if domains.is_empty() {
+            let mut coming = self.identities.identities().map(Subject::from).boxed();
+            let (read, is_all) = match depth {
+                DepthChoice::Auto => read_ahead(&mut coming, AUTO_FULL).await,
+                DepthChoice::Full | DepthChoice::Quick => (Vec::new(), false),
+            };
+            (is_all.then_some(read.len()), !is_all, stream::iter(read).chain(coming).boxed())
+        } else {
+            let subjects = stream::iter(domains).map(|domain| Subject::Domain(domain.clone())).boxed();
+            (Some(domains.len()), domains.len() > AUTO_FULL, subjects)
+        };
+        progress.expect(count);
+        let plan = match depth {
+            DepthChoice::Full => Plan::Full,
+            DepthChoice::Quick => Plan::Quick,
+            DepthChoice::Auto if is_many => Plan::QuickThenFull,
+            DepthChoice::Auto => Plan::Full,
+        };
+        (plan, subjects)
+    }
+
+    async fn look_at(&self, subject: Subject, plan: Plan) -> Outcome {
+        match subject {
+            Subject::Identity(identity) => {
+                Outcome::Looked(vec![self.look_at_identity(*identity, plan).await])
+            }
+            Subject::Domain(domain) => self.look_at_domain(domain, plan).await,
+            Subject::Lost(error) => Outcome::Lost(error),
+        }
+    }
+
+    async fn look_at_domain(&self, domain: Name, plan: Plan) -> Outcome {
+        let begun = Instant::now();
+        let mut identities = Vec::new();
+        let mut errors = Vec::new();
+        for found in self.identities.find(&domain).await {
+            match found {
+                Ok(identity) => identities.push(identity),
+                Err(error) => errors.push(error),
+            }
+        }
+        if identities.is_empty()
+            && let Some(at) = errors.iter().position(|error| error.kind == ProviderErrorKind::Credentials)
+        {
+            return Outcome::NoCredentials(errors.swap_remove(at));
+        }
+        let gaps: Vec<Gap> = errors.iter().map(source::gap).collect();
+        if identities.is_empty() {
+            return Outcome::Looked(vec![self.report_nothing(domain, plan, gaps, begun)]);
+        }
+        let looks = identities.into_iter().map(|identity| self.look_at_identity(identity, plan));
+        let mut looked = future::join_all(looks).await;
+        for look in &mut looked {
+            look.report.gaps.extend(gaps.iter().cloned());
+        }
+        Outcome::Looked(looked)
+    }
+
+    async fn look_at_identity(&self, identity: Identity, plan: Plan) -> Looked {
+        let begun = Instant::now();
+        let report = match plan {
+            Plan::Full => self.take(identity, Depth::Full).await,
+            Plan::Quick => self.take(identity, Depth::Quick).await,
+            Plan::QuickThenFull => {
+                let quick = self.take(identity.clone(), Depth::Quick).await;
+                if quick.is_unexpected() { self.take(identity, Depth::Full).await } else { quick }
+            }
+        };
+        Looked { report, took: begun.elapsed() }
+    }
+
+    async fn take(&self, identity: Identity, depth: Depth) -> Report {
+        let seed = self.seed.fetch_add(1, Ordering::Relaxed);
+        self.look.take(identity, depth, self.clock.now(), seed).await
+    }
+
+    /// The report on a domain that has no identity, as far as the source could tell.
+    fn report_nothing(&self, domain: Name, plan: Plan, mut gaps: Vec<Gap>, begun: Instant) -> Looked {
+        if gaps.is_empty() {
+            gaps.push(source::gap_of_stranger(self.source, &domain));
+        }
+        let id = source::id_of_stranger(self.source, domain);
+        let report = Report::without_identity(id, self.clock.now(), plan.first_depth(), gaps);
+        Looked { report, took: begun.elapsed() }
+    }
+}
+
+impl Plan {
+    fn at_once(self) -> usize {
+        match self {
+            Self::Full => FULL_AT_ONCE,
+            Self::Quick | Self::QuickThenFull => QUICK_AT_ONCE,
+        }
+    }
+
+    fn first_depth(self) -> Depth {
+        match self {
+            Self::Full => Depth::Full,
+            Self::Quick | Self::QuickThenFull => Depth::Quick,
+        }
+    }
+
+    fn describe(self) -> String {
+        match self {
+            Self::Full => "depth full: each domain from every place".to_owned(),
+            Self::Quick => "depth quick: each domain through one resolver".to_owned(),
+            Self::QuickThenFull => format!(
+                "depth quick, for there are more than {AUTO_FULL} domains; full where that shows anything unexpected"
+            ),
+        }
+    }
+}
+
+impl From<Result<Identity, ProviderError>> for Subject {
+    fn from(identity: Result<Identity, ProviderError>) -> Self {
+        identity.map_or_else(Self::Lost, |identity| Self::Identity(Box::new(identity)))
+    }
+}
+
+impl Outcome {
+    /// What it counts for in the exit code.
+    fn verdict(&self) -> Verdict {
+        match self {
+            // A list of none isn't health.
+            Self::Looked(looked) => {
+                looked.iter().map(|looked| looked.report.verdict).max().unwrap_or(Verdict::Unknown)
+            }
+            Self::Lost(_) | Self::NoCredentials(_) => Verdict::Unknown,
+        }
+    }
+
+    fn print(&self, renderer: &mut Renderer) -> io::Result<()> {
+        match self {
+            Self::Looked(looked) => looked.iter().try_for_each(|looked| looked.print(renderer)),
+            Self::Lost(error) | Self::NoCredentials(error) => {
+                renderer.failure(&source::failure(error));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Looked {
+    fn print(&self, renderer: &mut Renderer) -> io::Result<()> {
+        let Report { identity, verdict, depth, records, .. } = &self.report;
+        renderer.note(Verbosity::Steps, || {
+            let depth = match depth {
+                Depth::Quick => "quick",
+                Depth::Full => "full",
+            };
+            format!("{}: {verdict}, depth {depth}, {:.1?}", identity.id, self.took)
+        });
+        for finding in records.iter().flat_map(|record| &record.findings) {
+            renderer.note(Verbosity::Questions, || {
+                let observation = &finding.observation;
+                let answer = match &observation.outcome {
+                    Ok(response) => format!("{} in {:.1?}", response.rcode, response.elapsed),
+                    Err(error) => error.to_string(),
+                };
+                format!("  {} at {}: {answer}: {}", observation.question, observation.vantage, finding.state)
+            });
+        }
+        renderer.report(&self.report)
+    }
+}
+
+/// Takes subjects until they are of more than `limit` domains, or until there are no more, and says whether these
+/// are all.
+async fn read_ahead(subjects: &mut BoxStream<'_, Subject>, limit: usize) -> (Vec<Subject>, bool) {
+    let mut read = Vec::new();
+    let mut domains = BTreeSet::new();
+    while domains.len() <= limit {
+        let Some(subject) = subjects.next().await else { return (read, true) };
+        if let Subject::Identity(identity) = &subject {
+            domains.insert(identity.domain().clone());
+        }
+        read.push(subject);
+    }
+    (read, false)
+}
+
+/// Where the output ends early: a closed pipe is no error, for whoever read has seen enough.
+fn end_of_output(error: &io::Error, worst: Option<Verdict>) -> Result<Verdict, Failure> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ok(worst.unwrap_or(Verdict::Unknown));
+    }
+    Err(Failure::new(Code::Output, format!("cannot write to standard output: {error}"))
+        .with_hint("is there room where the output goes?"))
+}
+
+/// The seed of the first look, from the operating system.
+fn random_seed() -> Result<u64, Failure> {
+    getrandom::u64().map_err(|error| {
+        Failure::new(Code::System, format!("the operating system gives no random number: {error}"))
+    })
+}

@@ -1,0 +1,141 @@
+//! [`Failure`]: why the command could not do its work.
+
+use std::error::Error;
+
+/// Why the command could not do its work: a code for scripts, a sentence for people, and the way out.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The situation; part of the JSON, so it never changes its name.
+    pub(crate) code: Code,
+    /// What failed, on what. A cause that adds something follows after a colon.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+}
+
+/// The situations in which the command cannot do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Options that don't exist, lack a value or exclude each other.
+    Usage,
+    /// A domain that is none.
+    BadDomain,
+    /// A source of identities that doesn't exist.
+    BadSource,
+    /// A region that cannot be one.
+    BadRegion,
+    /// A role that cannot be one.
+    BadRole,
+    /// A resolver that is no address.
+    BadResolver,
+    /// A port outside of 1 to 65535.
+    BadPort,
+    /// A duration that is none, or out of bounds.
+    BadDuration,
+    /// A number that is none, or out of bounds.
+    BadNumber,
+    /// A word that isn't one of those an option knows.
+    BadChoice,
+    /// The configuration file can't be read, or says what cannot be.
+    ConfigFile,
+    /// The file of identities can't be read, or says what cannot be.
+    IdentityFile,
+    /// Credentials are absent, expired or not accepted.
+    NoCredentials,
+    /// No account's region is configured.
+    NoRegion,
+    /// The source holds no domain, so nothing was looked at.
+    NoIdentities,
+    /// A provider that could not tell about an identity, or a place where identities live.
+    Provider,
+    /// Standard output can't be written.
+    Output,
+    /// The operating system refused what a look needs.
+    System,
+}
+
+impl Code {
+    /// The code in the JSON.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::BadDomain => "bad-domain",
+            Self::BadSource => "bad-source",
+            Self::BadRegion => "bad-region",
+            Self::BadRole => "bad-role",
+            Self::BadResolver => "bad-resolver",
+            Self::BadPort => "bad-port",
+            Self::BadDuration => "bad-duration",
+            Self::BadNumber => "bad-number",
+            Self::BadChoice => "bad-choice",
+            Self::ConfigFile => "config-file",
+            Self::IdentityFile => "identity-file",
+            Self::NoCredentials => "no-credentials",
+            Self::NoRegion => "no-region",
+            Self::NoIdentities => "no-identities",
+            Self::Provider => "provider",
+            Self::Output => "output",
+            Self::System => "system",
+        }
+    }
+}
+
+impl Failure {
+    /// A failure with this message and no hint.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    /// The failure with its causes, each told once.
+    pub(crate) fn from_error(code: Code, error: &(dyn Error + 'static)) -> Self {
+        Self::new(code, chain(error))
+    }
+
+    /// The same with a hint.
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        self.with_hint_if(Some(hint.into()))
+    }
+
+    /// The same with a hint, where there is one.
+    pub(crate) fn with_hint_if(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+/// An error and its causes in one line. A cause that the line already holds isn't repeated: some errors print
+/// their source themselves.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
+        let cause = cause.to_string();
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read x.toml")]
+    struct Quiet(#[source] io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read x.toml: {0}")]
+    struct Repeating(#[source] io::Error);
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || io::Error::other("the disk is gone");
+        for error in [&Quiet(cause()) as &(dyn Error + 'static), &Repeating(cause())] {
+            assert_eq!(chain(error), "cannot read x.toml: the disk is gone");
+        }
+    }
+}

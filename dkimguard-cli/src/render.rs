@@ -1,0 +1,143 @@
+//! [`Renderer`]: reports and failures on the way to the screen, as text or as JSON.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+use dkimguard_core::judge::{Paint, Report, Verdict};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::settings::{Output, Verbosity};
+use crate::value::{Color, Format};
+
+/// The version of the JSON.
+const SCHEMA: u32 = 1;
+
+/// Writes reports to standard output and everything else to standard error.
+#[derive(Debug)]
+pub(crate) struct Renderer {
+    output: Output,
+    /// The verdicts printed so far.
+    verdicts: Vec<Verdict>,
+}
+
+impl Renderer {
+    /// A renderer that has printed nothing.
+    pub(crate) fn new(output: Output) -> Self {
+        Self { output, verdicts: Vec::new() }
+    }
+
+    /// How much is said beside the outcome.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        self.output.verbosity
+    }
+
+    /// Prints one report.
+    ///
+    /// # Errors
+    /// Standard output can't be written; a closed pipe is [`io::ErrorKind::BrokenPipe`].
+    pub(crate) fn report(&mut self, report: &Report) -> io::Result<()> {
+        let is_first = self.verdicts.is_empty();
+        self.verdicts.push(report.verdict);
+        match self.output.format {
+            Format::Json => print_json(report),
+            Format::Text => {
+                let text = report.text(Paint::Ansi).to_string();
+                let gap = if is_first { "" } else { "\n" };
+                self.print(&format!("{gap}{}\n", text.trim_end()))
+            }
+        }
+    }
+
+    /// Prints how many domains have which verdict, where there are several.
+    ///
+    /// # Errors
+    /// Standard output can't be written.
+    pub(crate) fn tally(&self) -> io::Result<()> {
+        if self.output.format == Format::Json || self.verdicts.len() < 2 {
+            return Ok(());
+        }
+        let worst_first = [Verdict::Failing, Verdict::Degraded, Verdict::Unknown, Verdict::Healthy];
+        let counts =
+            worst_first.map(|verdict| (verdict, self.verdicts.iter().filter(|v| **v == verdict).count()));
+        let shown: Vec<String> = counts
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|&(verdict, count)| format!("{count} {verdict}"))
+            .collect();
+        self.print(&format!("\n{} looked at: {}\n", self.verdicts.len(), shown.join(", ")))
+    }
+
+    /// Prints why something could not be done: as text to standard error, as JSON to standard output.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        match self.output.format {
+            Format::Text => {
+                let mut lines = format!("error: {}\n", failure.message);
+                if let Some(hint) = &failure.hint {
+                    let _ = writeln!(lines, "hint: {hint}");
+                }
+                say(&lines);
+            }
+            Format::Json => {
+                let error = JsonError {
+                    code: failure.code.as_str(),
+                    message: &failure.message,
+                    hint: failure.hint.as_deref(),
+                };
+                // If standard output is gone, the exit code is all that can still be told.
+                let _ = print_json(&JsonFailure { schema: SCHEMA, error });
+            }
+        }
+    }
+
+    /// Says something to standard error, if that much was asked for.
+    pub(crate) fn note(&self, from: Verbosity, text: impl FnOnce() -> String) {
+        if self.output.verbosity >= from {
+            say(&format!("{}\n", text()));
+        }
+    }
+
+    /// Prints a text, its colours taken out where they aren't wanted.
+    ///
+    /// # Errors
+    /// Standard output can't be written.
+    pub(crate) fn print(&self, text: &str) -> io::Result<()> {
+        let choice = match self.output.color {
+            Color::Auto => AutoStream::choice(&io::stdout()),
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        let mut stdout = AutoStream::new(io::stdout().lock(), choice);
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+}
+
+/// The error object of the JSON.
+#[derive(Debug, Serialize)]
+struct JsonFailure<'a> {
+    schema: u32,
+    error: JsonError<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonError<'a> {
+    code: &'static str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+/// Prints one JSON object on a line of its own.
+fn print_json(value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&line)?;
+    stdout.flush()
+}
+
+/// Writes to standard error, which may be closed: then nobody listens, and that is no reason to stop.
+fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}

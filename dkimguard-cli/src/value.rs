@@ -1,0 +1,468 @@
+//! The values that options and configuration keys take. Each is read from text once, here, and is sound from then on.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use dkimguard_core::name::Name;
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer, de};
+use thiserror::Error;
+
+use crate::failure::Code;
+
+/// The port of DNS.
+pub(crate) const DNS_PORT: u16 = 53;
+/// The longest time-out: a look with a silent server in it should still end before a person gives up.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// The most attempts; beyond that a look is a flood.
+const MOST_ATTEMPTS: u32 = 100;
+
+/// Why a text isn't the value that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub(crate) struct BadValue {
+    /// The situation.
+    pub(crate) code: Code,
+    /// What is wrong with which text.
+    pub(crate) message: String,
+    /// What would be right.
+    pub(crate) hint: String,
+}
+
+impl BadValue {
+    fn new(code: Code, text: &str, what: &str, hint: impl Into<String>) -> Self {
+        Self { code, message: format!("'{text}' {what}"), hint: hint.into() }
+    }
+}
+
+/// A value of a TOML file that is read from a string, so that what is wrong with it is told with line and column.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Text<T>(pub(crate) T);
+
+impl<'de, T: FromStr<Err = BadValue>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map(Self)
+            .map_err(|bad: BadValue| de::Error::custom(format!("{bad}; {}", bad.hint)))
+    }
+}
+
+/// A number of a TOML file that is read as though it had been written on the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Number<T>(pub(crate) T);
+
+impl<'de, T: FromStr<Err = BadValue>> Deserialize<'de> for Number<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let toml::Value::Integer(number) = toml::Value::deserialize(deserializer)? else {
+            return Err(de::Error::custom("a number is wanted here, without quotes"));
+        };
+        number
+            .to_string()
+            .parse()
+            .map(Self)
+            .map_err(|bad: BadValue| de::Error::custom(format!("{bad}; {}", bad.hint)))
+    }
+}
+
+/// A domain that somebody named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Domain(pub(crate) Name);
+
+impl FromStr for Domain {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let bad = |what: &str, hint: String| Err(BadValue::new(Code::BadDomain, text, what, hint));
+        if let Some((_, domain)) = text.rsplit_once('@') {
+            return bad("is a mail address, not a domain", format!("name the domain alone: {domain}"));
+        }
+        if text.contains('/') {
+            let host = text.split("://").last().and_then(|rest| rest.split('/').next());
+            return bad("is no domain", format!("name the domain alone: {}", host.unwrap_or("example.com")));
+        }
+        match text.parse::<Name>() {
+            Ok(name) if name.is_root() => {
+                bad("is the root of the DNS, which sends no mail", like("example.com"))
+            }
+            Ok(name) => Ok(Self(name)),
+            Err(why) => bad(&format!("is no domain: {why}"), like("example.com")),
+        }
+    }
+}
+
+/// Where identities come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SourceKind {
+    /// Amazon SES.
+    Ses,
+    /// A file.
+    File(PathBuf),
+}
+
+impl FromStr for SourceKind {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        match text.split_once(':') {
+            None if text == "ses" => Ok(Self::Ses),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            _ => Err(BadValue::new(
+                Code::BadSource,
+                text,
+                "is no source of identities",
+                "write ses, or file:PATH with a path that ends in .toml or .jsonl",
+            )),
+        }
+    }
+}
+
+/// A region of AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Region(pub(crate) dkimguard_aws::Region);
+
+impl FromStr for Region {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| BadValue::new(Code::BadRegion, text, "is no region of AWS", like("us-east-1")))
+    }
+}
+
+/// The ARN of a role to assume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RoleArn(pub(crate) dkimguard_aws::RoleArn);
+
+impl FromStr for RoleArn {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        text.parse().map(Self).map_err(|_| {
+            let example = like("arn:aws:iam::123456789012:role/dkimguard");
+            BadValue::new(Code::BadRole, text, "is not the ARN of a role", example)
+        })
+    }
+}
+
+/// The address of a recursive resolver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resolver(pub(crate) SocketAddr);
+
+impl FromStr for Resolver {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let bare =
+            text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|ip| ip.contains(':'));
+        let address = text
+            .parse::<SocketAddr>()
+            .or_else(|_| bare.unwrap_or(text).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS_PORT)));
+        match address {
+            Ok(address) if address.port() != 0 => Ok(Self(address)),
+            _ => Err(BadValue::new(
+                Code::BadResolver,
+                text,
+                "is not the address of a resolver",
+                "write an IP address, with a port where it isn't 53: 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 \
+                 or [2001:db8::53]:5353",
+            )),
+        }
+    }
+}
+
+/// A port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Port(pub(crate) u16);
+
+impl FromStr for Port {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        match text.parse() {
+            Ok(port) if port != 0 => Ok(Self(port)),
+            _ => Err(BadValue::new(Code::BadPort, text, "is no port", "give a number from 1 to 65535")),
+        }
+    }
+}
+
+/// How many domains are looked at how thoroughly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum DepthChoice {
+    /// From everywhere.
+    Full,
+    /// Through one resolver.
+    Quick,
+    /// As many as a person names: from everywhere. More: through one resolver, and from everywhere where that
+    /// shows anything unexpected.
+    #[default]
+    Auto,
+}
+
+impl FromStr for DepthChoice {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        one_of(text, "a depth", &[("full", Self::Full), ("quick", Self::Quick), ("auto", Self::Auto)])
+    }
+}
+
+/// How long one attempt waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeout(pub(crate) Duration);
+
+impl FromStr for Timeout {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let bad = |what: &str| {
+            Err(BadValue::new(
+                Code::BadDuration,
+                text,
+                what,
+                "give a time with its unit, up to 5m: 2s, 500ms",
+            ))
+        };
+        let Span(duration) = text.parse()?;
+        if duration.is_zero() {
+            bad("leaves no time for an answer")
+        } else if duration > LONGEST_TIMEOUT {
+            bad("is too long a time")
+        } else {
+            Ok(Self(duration))
+        }
+    }
+}
+
+/// A length of time: `2s`, `500ms`, `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        text.parse::<SignedDuration>()
+            .ok()
+            .and_then(|signed| Duration::try_from(signed).ok())
+            .map(Self)
+            .ok_or_else(|| {
+                BadValue::new(
+                    Code::BadDuration,
+                    text,
+                    "is no length of time",
+                    "give it with its unit: 2s, 500ms",
+                )
+            })
+    }
+}
+
+/// How often one server is asked one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempts(pub(crate) NonZeroU32);
+
+impl FromStr for Attempts {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        text.parse::<NonZeroU32>()
+            .ok()
+            .filter(|attempts| attempts.get() <= MOST_ATTEMPTS)
+            .map(Self)
+            .ok_or_else(|| {
+                let hint = format!("give a number from 1 to {MOST_ATTEMPTS}");
+                BadValue::new(Code::BadNumber, text, "is no number of attempts", hint)
+            })
+    }
+}
+
+/// In which form reports are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        one_of(text, "a format", &[("text", Self::Text), ("json", Self::Json)])
+    }
+}
+
+/// Whether text is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl FromStr for Color {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let choices = [("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
+        one_of(text, "a choice of colour", &choices)
+    }
+}
+
+/// A switch, where it is set by an environment variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch(pub(crate) bool);
+
+impl FromStr for Switch {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let choices =
+            [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)];
+        one_of(text, "true or false", &choices).map(Self)
+    }
+}
+
+/// How often `-v` was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verbose(pub(crate) u8);
+
+impl FromStr for Verbose {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        text.parse().map(Self).map_err(|_| {
+            BadValue::new(Code::BadNumber, text, "is no level of detail", "give a number: 0, 1 or 2")
+        })
+    }
+}
+
+/// The choice that the text names.
+fn one_of<T: Copy>(text: &str, what: &str, choices: &[(&str, T)]) -> Result<T, BadValue> {
+    choices.iter().find(|(word, _)| *word == text).map(|&(_, choice)| choice).ok_or_else(|| {
+        let words: Vec<&str> = choices.iter().map(|&(word, _)| word).collect();
+        let hint = format!("choose one of {}", words.join(", "));
+        BadValue::new(Code::BadChoice, text, &format!("is not {what}"), hint)
+    })
+}
+
+fn like(example: &str) -> String {
+    format!("it looks like {example}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    /// Each text is read as the value, or refused with a message that names it.
+    fn reads<T: FromStr<Err = BadValue> + PartialEq + Debug>(table: &[(&str, Option<T>)]) {
+        for (text, expected) in table {
+            match (text.parse::<T>(), expected) {
+                (Ok(value), Some(expected)) => assert_eq!(value, *expected, "{text}"),
+                (Err(bad), None) => {
+                    assert!(bad.message.contains(&format!("'{text}'")), "{bad}");
+                    assert!(!bad.hint.is_empty(), "{bad}");
+                }
+                (outcome, _) => panic!("{text:?} was read as {outcome:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_resolver_is_an_address_with_or_without_a_port() {
+        let resolver = |text: &str| Some(Resolver(text.parse().expect("an address")));
+        reads(&[
+            ("192.0.2.53", resolver("192.0.2.53:53")),
+            ("192.0.2.53:5353", resolver("192.0.2.53:5353")),
+            ("2001:db8::1", resolver("[2001:db8::1]:53")),
+            ("[2001:db8::1]", resolver("[2001:db8::1]:53")),
+            ("[2001:db8::1]:5353", resolver("[2001:db8::1]:5353")),
+            ("[192.0.2.53]", None),
+            ("192.0.2.53:0", None),
+            ("192.0.2.53:65536", None),
+            ("192.0.2.53:", None),
+            ("192.0.2.256", None),
+            ("dns.example", None),
+            ("", None),
+        ]);
+    }
+
+    #[test]
+    fn a_timeout_is_a_positive_time_with_its_unit() {
+        let timeout = |millis| Some(Timeout(Duration::from_millis(millis)));
+        reads(&[
+            ("2s", timeout(2000)),
+            ("500ms", timeout(500)),
+            ("1m 30s", timeout(90_000)),
+            ("5m", timeout(300_000)),
+            ("0s", None),
+            ("-1s", None),
+            ("2", None),
+            ("301s", None),
+            ("99999999999h", None),
+            ("soon", None),
+            ("", None),
+        ]);
+    }
+
+    #[test]
+    fn a_region_and_a_role_are_what_aws_calls_so() {
+        let region = "us-gov-west-1".parse::<Region>().expect("a region");
+        assert_eq!(region.0.as_str(), "us-gov-west-1");
+        reads::<Region>(&[("us-east", None), ("US-EAST-1", None), ("mars", None), ("", None)]);
+
+        let role = "arn:aws:iam::123456789012:role/dkimguard".parse::<RoleArn>().expect("a role");
+        assert_eq!(role.0.as_str(), "arn:aws:iam::123456789012:role/dkimguard");
+        reads::<RoleArn>(&[("dkimguard", None), ("arn:aws:iam::123456789012:user/me", None), ("", None)]);
+    }
+
+    #[test]
+    fn a_domain_is_named_alone() {
+        let domain = |text: &str| Some(Domain(text.parse().expect("a name")));
+        reads(&[
+            ("Example.COM.", domain("example.com")),
+            ("bücher.example", domain("xn--bcher-kva.example")),
+            ("a..example", None),
+            ("me@example.com", None),
+            ("https://example.com/contact", None),
+            (".", None),
+            ("", None),
+        ]);
+        let hint = "https://example.com/contact".parse::<Domain>().expect_err("a URL is no domain").hint;
+        assert_eq!(hint, "name the domain alone: example.com");
+    }
+
+    #[test]
+    fn numbers_and_words_have_their_bounds() {
+        reads(&[
+            ("1", Some(Port(1))),
+            ("65535", Some(Port(65535))),
+            ("0", None),
+            ("65536", None),
+            ("-1", None),
+            ("dns", None),
+        ]);
+        let attempts = |n| NonZeroU32::new(n).map(Attempts);
+        reads(&[("1", attempts(1)), ("100", attempts(100)), ("0", None), ("101", None), ("two", None)]);
+        reads(&[("full", Some(DepthChoice::Full)), ("Full", None), ("deep", None), ("", None)]);
+        reads(&[
+            ("ses", Some(SourceKind::Ses)),
+            ("file:a:b.toml", Some(SourceKind::File("a:b.toml".into()))),
+            ("file:", None),
+            ("ses:", None),
+            ("identities.toml", None),
+        ]);
+    }
+}
