@@ -6,6 +6,7 @@ use domain::base::iana::{Class, Opcode, OptRcode, OptionCode, Rtype};
 use domain::base::message_builder::{
     AdditionalBuilder, MessageBuilder, PushError, QuestionBuilder, RecordSectionBuilder, StaticCompressor,
 };
+use domain::base::name::Label;
 use domain::base::opt::{ExtendedError as ExtendedErrorOption, Opt, OptRecord};
 use domain::base::rdata::UnknownRecordData;
 use domain::base::wire::{Composer, ParseError};
@@ -281,7 +282,7 @@ fn read_strings(mut octets: &[u8]) -> Result<RecordData, DecodeError> {
 }
 
 fn read_name(name: &ParsedName<&[u8]>) -> Result<Name, DecodeError> {
-    let labels = name.iter().map(|label| label.as_slice()).filter(|label| !label.is_empty());
+    let labels = name.iter().map(Label::as_slice).filter(|label| !label.is_empty());
     Name::from_labels(labels).map_err(|error| DecodeError::Unreadable(format!("a name: {error}")))
 }
 
