@@ -214,6 +214,7 @@ mod tests {
 
     use super::*;
     use crate::error::ProviderErrorKind;
+    use crate::look::wire::Wire;
     use crate::testing::{FakeDns, FakeSource, easy_dkim_identity};
 
     /// An engine with a fault of its own.
@@ -246,6 +247,13 @@ mod tests {
     fn a_right_engine_passes() {
         let lab = Lab::start(dns_world()).expect("a lab");
         run(&FakeDns::new(lab.world()), &lab);
+    }
+
+    /// The engine of this crate, over sockets: so the lab is right too.
+    #[test]
+    fn the_wire_engine_passes() {
+        let lab = Lab::start(dns_world()).expect("a lab");
+        run(&Wire::default(), &lab);
     }
 
     #[test]

@@ -70,7 +70,10 @@ impl Lab {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let (port, sockets) = {
             let _context = runtime.enter();
-            bind_somewhere(&world)?
+            let (port, mut sockets) = bind_somewhere(&world)?;
+            let wanted = doors(&world);
+            sockets.retain(|door, _| wanted.contains(door));
+            (port, sockets)
         };
         let world = Arc::new(Mutex::new(world));
         let (orders, received) = channel::unbounded_channel();
@@ -146,33 +149,39 @@ enum Socket {
 }
 
 impl Door {
-    /// Binds at once; it only has to be async by its type.
+    fn host(self) -> IpAddr {
+        match self {
+            Self::Udp(host) | Self::Tcp(host) => host,
+        }
+    }
+
+    /// Binds, inside a runtime.
     fn bind(self, port: u16) -> io::Result<Socket> {
-        let (address, bound) = match self {
-            Self::Udp(address) => (
-                address,
-                std::net::UdpSocket::bind((address, port)).and_then(|socket| {
-                    socket.set_nonblocking(true)?;
-                    UdpSocket::from_std(socket).map(Socket::Udp)
-                }),
-            ),
-            Self::Tcp(address) => (
-                address,
-                std::net::TcpListener::bind((address, port)).and_then(|listener| {
-                    listener.set_nonblocking(true)?;
-                    TcpListener::from_std(listener).map(Socket::Tcp)
-                }),
-            ),
-        };
-        bound.map_err(|error| match error.kind() {
-            io::ErrorKind::AddrNotAvailable => io::Error::new(
-                error.kind(),
-                format!(
-                    "{address} is not an address of this machine (on macOS: ifconfig lo0 alias {address})"
-                ),
-            ),
-            kind => io::Error::new(kind, format!("port {port} of {address}: {error}")),
+        self.try_bind(port).map_err(|error| {
+            let host = self.host();
+            let text = match error.kind() {
+                io::ErrorKind::AddrNotAvailable => {
+                    format!("{host} is not an address of this machine (on macOS: ifconfig lo0 alias {host})")
+                }
+                _ => format!("port {port} of {host}: {error}"),
+            };
+            io::Error::new(error.kind(), text)
         })
+    }
+
+    fn try_bind(self, port: u16) -> io::Result<Socket> {
+        match self {
+            Self::Udp(host) => {
+                let socket = std::net::UdpSocket::bind((host, port))?;
+                socket.set_nonblocking(true)?;
+                UdpSocket::from_std(socket).map(Socket::Udp)
+            }
+            Self::Tcp(host) => {
+                let listener = std::net::TcpListener::bind((host, port))?;
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Socket::Tcp)
+            }
+        }
     }
 }
 
@@ -225,11 +234,8 @@ struct Hosts {
 
 impl Hosts {
     async fn serve(mut self, sockets: BTreeMap<Door, Socket>, mut orders: channel::UnboundedReceiver<Order>) {
-        let wanted = doors(&lock(&self.world));
         for (door, socket) in sockets {
-            if wanted.contains(&door) {
-                self.open(door, socket);
-            }
+            self.open(door, socket);
         }
         while let Some(done) = orders.recv().await {
             // Who gave the order may be gone.
@@ -260,13 +266,9 @@ impl Hosts {
 
     fn open(&mut self, door: Door, socket: Socket) {
         let world = Arc::clone(&self.world);
-        let task = match (door, socket) {
-            (Door::Udp(address) | Door::Tcp(address), Socket::Udp(socket)) => {
-                self.tasks.spawn(serve_udp(world, address, socket))
-            }
-            (Door::Udp(address) | Door::Tcp(address), Socket::Tcp(listener)) => {
-                self.tasks.spawn(serve_tcp(world, address, listener))
-            }
+        let task = match socket {
+            Socket::Udp(socket) => self.tasks.spawn(serve_udp(world, door.host(), socket)),
+            Socket::Tcp(listener) => self.tasks.spawn(serve_tcp(world, door.host(), listener)),
         };
         self.open.insert(door, task);
     }

@@ -6,14 +6,12 @@ use crate::name::Name;
 use crate::record::{Record, RecordData, RecordKind};
 
 use super::fault::{Fault, SILENCE, ScopedFault};
-use super::zone::{Found, Zone, name, read_lines};
+use super::zone::{DS, Found, Zone, name, read_lines};
 
 /// How many aliases one answer follows.
 const MAX_ALIASES: usize = 16;
 /// The code for a DNAME that makes a name too long (RFC 6672 §2.2).
 const YXDOMAIN: Rcode = Rcode(6);
-/// The type DS, which the parent's side of a cut answers (RFC 4035 §3.1.4.1).
-const DS: RecordKind = RecordKind::Other(43);
 
 /// An authoritative name server: the zones that it serves, each its own copy, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

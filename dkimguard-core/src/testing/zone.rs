@@ -13,7 +13,7 @@ const DEFAULT_TTL: u32 = 300;
 /// The octets of the longest string in a TXT record (RFC 1035 §3.3).
 const MAX_STRING: usize = 255;
 /// The number of the type DS, which belongs to the parent's side of a cut (RFC 4035 §3.1.4.1).
-const DS: RecordKind = RecordKind::Other(43);
+pub(super) const DS: RecordKind = RecordKind::Other(43);
 
 /// The records of one zone.
 ///
@@ -88,11 +88,6 @@ impl Zone {
         }
     }
 
-    fn add(&mut self, lines: &str) -> Result<(), ParseZoneError> {
-        parse_lines(&self.apex, lines)?.into_iter().for_each(|record| self.insert(record));
-        Ok(())
-    }
-
     /// The zone with this serial in its SOA.
     #[must_use]
     pub fn with_serial(mut self, serial: u32) -> Self {
@@ -117,6 +112,11 @@ impl Zone {
             RecordData::Soa(soa) => Some(Record { ttl: record.ttl.min(soa.minimum), ..record.clone() }),
             _ => None,
         })
+    }
+
+    fn add(&mut self, lines: &str) -> Result<(), ParseZoneError> {
+        parse_lines(&self.apex, lines)?.into_iter().for_each(|record| self.insert(record));
+        Ok(())
     }
 
     pub(super) fn set_serial(&mut self, new: u32) {
