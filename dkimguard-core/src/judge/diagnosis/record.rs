@@ -87,9 +87,41 @@ fn diagnosis(
         detail: what,
         remedy,
         records: names,
-        evidence: mine.iter().map(|(_, _, finding)| evidence.full_line(&finding.observation)).collect(),
+        evidence: mine
+            .iter()
+            .flat_map(|(_, record, finding)| lines(evidence, cause, record, finding))
+            .collect(),
         changed_by: None,
     })
+}
+
+/// What was seen of a record at a place, and what else there gives the cause away.
+fn lines(evidence: &Evidence<'_>, cause: Cause, record: &RecordReport, finding: &Finding) -> Vec<String> {
+    let expected = &record.expected;
+    let place = Place { evidence, expected, finding };
+    let kind = expected.value.kind();
+    let found_at = match cause {
+        Cause::NameDoubled => doubled_name(&expected.name, place.zone()).map(|name| (name, kind)),
+        Cause::UnderscoreLost => without_underscore(&expected.name).map(|name| (name, kind)),
+        Cause::WildcardAnswer => evidence.survey.sibling.clone().and_then(|sibling| {
+            let kinds = [RecordKind::Cname, RecordKind::Txt, RecordKind::A, RecordKind::Aaaa];
+            let kind = kinds.into_iter().find(|&kind| !place.data_at(&sibling, kind).is_empty())?;
+            Some((sibling, kind))
+        }),
+        Cause::CnameFlattened | Cause::TxtInsteadOfCname => {
+            [RecordKind::A, RecordKind::Aaaa, RecordKind::Txt]
+                .into_iter()
+                .find(|&kind| !place.data_at(&expected.name, kind).is_empty())
+                .map(|kind| (expected.name.clone(), kind))
+        }
+        _ => None,
+    };
+    let mut line = evidence.full_line(&finding.observation);
+    if cause == Cause::KeyWeak {
+        line.push_str(&format!(" ({} bits)", bits(finding.values.first().map_or("", String::as_str))));
+    }
+    let clue = found_at.and_then(|(name, kind)| evidence.survey.at(place.vantage(), &name, kind));
+    std::iter::once(line).chain(clue.map(|clue| evidence.full_line(clue))).collect()
 }
 
 fn holds_somewhere(evidence: &Evidence<'_>, record: &RecordReport) -> bool {
