@@ -97,7 +97,7 @@ async fn one_domain_costs_one_call_and_tells_everything() {
     peer.add_identities(
         account,
         HOME,
-        json!([{
+        &json!([{
             "name": "example.com",
             "DkimAttributes": {
                 "Status": "TEMPORARY_FAILURE",
@@ -222,10 +222,10 @@ async fn every_shape_of_an_identity_is_read_and_new_words_are_passed_on() {
         peer.add_identities(
             account,
             region,
-            json!([{ "name": "example.com", "DkimAttributes": attributes }]),
+            &json!([{ "name": "example.com", "DkimAttributes": attributes }]),
         );
     }
-    peer.add_identities(account, "sa-east-1", json!([{ "name": "example.com", "DkimAttributes": null }]));
+    peer.add_identities(account, "sa-east-1", &json!([{ "name": "example.com", "DkimAttributes": null }]));
 
     let mut places: Vec<_> = shapes.iter().map(|shape| shape.0).collect();
     places.push("sa-east-1");
@@ -254,7 +254,7 @@ async fn every_shape_of_an_identity_is_read_and_new_words_are_passed_on() {
 #[tokio::test]
 async fn place_that_denies_is_an_error_beside_the_identity_of_another() {
     let (peer, account) = (Peer::shared(), "100000000004");
-    peer.add_identities(account, HOME, json!([{ "name": "example.com" }]));
+    peer.add_identities(account, HOME, &json!([{ "name": "example.com" }]));
     for operation in ["GetEmailIdentity", "GetIdentityDkimAttributes"] {
         let mut fault = denied(operation);
         fault["region"] = json!("eu-west-1");
@@ -278,7 +278,7 @@ async fn place_that_denies_is_an_error_beside_the_identity_of_another() {
 async fn v1_tells_the_status_where_v2_is_denied() {
     let (peer, account) = (Peer::shared(), "100000000005");
     let failing = json!({ "Status": "TEMPORARY_FAILURE", "Tokens": ["aaa", "bbb", "ccc"] });
-    peer.add_identities(account, HOME, json!([{ "name": "example.com", "DkimAttributes": failing }]));
+    peer.add_identities(account, HOME, &json!([{ "name": "example.com", "DkimAttributes": failing }]));
     peer.add_fault(account, denied("GetEmailIdentity"));
 
     let identity = find_one(account).await.expect("v1 knows it");
@@ -308,7 +308,7 @@ async fn faults_that_may_pass_are_tried_again() {
     ];
     let peer = Peer::shared();
     let looks = faults.map(|(account, mut fault)| {
-        peer.add_identities(account, HOME, json!([{ "name": "example.com" }]));
+        peer.add_identities(account, HOME, &json!([{ "name": "example.com" }]));
         fault["operation"] = json!("GetEmailIdentity");
         fault["times"] = json!(2);
         peer.add_fault(account, fault);
@@ -373,7 +373,7 @@ async fn silent_endpoint_ends_a_look_in_time() {
 #[tokio::test]
 async fn region_that_is_not_switched_on_is_a_denial_where_the_key_is_good() {
     let (peer, account) = (Peer::shared(), "100000000032");
-    peer.add_identities(account, HOME, json!([{ "name": "example.com" }]));
+    peer.add_identities(account, HOME, &json!([{ "name": "example.com" }]));
     peer.add_fault(
         account,
         json!({ "operation": "GetEmailIdentity", "region": "me-south-1", "status": 403,
@@ -389,7 +389,7 @@ async fn region_that_is_not_switched_on_is_a_denial_where_the_key_is_good() {
 #[tokio::test]
 async fn all_regions_are_asked_at_once() {
     let (peer, account) = (Peer::shared(), "100000000033");
-    peer.add_identities(account, "mx-central-1", json!([{ "name": "example.com" }]));
+    peer.add_identities(account, "mx-central-1", &json!([{ "name": "example.com" }]));
     let found = ses(aws_of(account).with_all_regions()).await.find(&name("example.com")).await;
     let [Ok(identity)] = &found[..] else { panic!("{found:?}") };
     assert_eq!(identity.id.region.as_deref(), Some("mx-central-1"));
@@ -400,7 +400,7 @@ async fn all_regions_are_asked_at_once() {
 #[tokio::test]
 async fn account_that_sts_does_not_tell_is_a_gap() {
     let (peer, account) = (Peer::shared(), "100000000034");
-    peer.add_identities(account, HOME, json!([{ "name": "example.com" }]));
+    peer.add_identities(account, HOME, &json!([{ "name": "example.com" }]));
     peer.add_fault(
         account,
         json!({ "operation": "GetCallerIdentity", "status": 403, "code": "AccessDenied", "message": "no" }),
@@ -451,7 +451,7 @@ async fn roles_lead_into_their_accounts() {
     let (peer, account) = (Peer::shared(), "100000000040");
     let roles = ["100000000041", "100000000042"];
     for role in roles {
-        peer.add_identities(role, HOME, json!([{ "name": "example.com" }]));
+        peer.add_identities(role, HOME, &json!([{ "name": "example.com" }]));
     }
     let arns = roles.map(|role| format!("arn:aws:iam::{role}:role/dkimguard").parse().expect("an ARN"));
     let source = ses(aws_of(account).with_roles(arns)).await;
@@ -488,7 +488,7 @@ async fn up_to_twenty_domains_are_asked_for_one_by_one_behind_every_page() {
     identities.push(json!({ "name": "a.example" }));
     identities.push(json!({ "name": "z.example", "IdentityType": "MANAGED_DOMAIN" }));
     identities.push(json!({ "name": "z z.example" }));
-    peer.add_identities(account, HOME, json!(identities));
+    peer.add_identities(account, HOME, &json!(identities));
 
     let found = all(&ses_of(account).await).await;
 
@@ -512,7 +512,7 @@ async fn many_domains_are_asked_for_in_hundreds_within_the_limit() {
     changes[120].1 = dkim(&json!({ "Status": "SOMETHING_NEW", "SigningHostedZone": "usual.example" }));
     changes[200].1 = dkim(&json!({ "Tokens": ["own"], "SigningAttributesOrigin": "EXTERNAL" }));
     changes[240].1 = dkim(&replica);
-    peer.add_identities(account, HOME, domains(250, &changes));
+    peer.add_identities(account, HOME, &domains(250, &changes));
     // What SES allows; the second call at once forgives the network's jitter, no more.
     peer.limit(account, 1.0, 2);
 
@@ -564,7 +564,7 @@ async fn many_domains_are_asked_for_in_hundreds_within_the_limit() {
 async fn domains_are_asked_for_one_by_one_where_v1_is_denied() {
     let (peer, account) = (Peer::shared(), "100000000052");
     let zone = dkim(&json!({ "SigningHostedZone": "own.example" }));
-    peer.add_identities(account, HOME, domains(21, &[(0, zone)]));
+    peer.add_identities(account, HOME, &domains(21, &[(0, zone)]));
     peer.add_fault(
         account,
         json!({ "operation": "GetIdentityDkimAttributes", "status": 403, "code": "AccessDenied", "message": "no" }),
@@ -578,7 +578,7 @@ async fn domains_are_asked_for_one_by_one_where_v1_is_denied() {
 #[tokio::test]
 async fn domains_that_v1_cannot_tell_of_now_are_given_with_a_gap() {
     let (peer, account) = (Peer::shared(), "100000000053");
-    peer.add_identities(account, HOME, domains(21, &[]));
+    peer.add_identities(account, HOME, &domains(21, &[]));
     peer.add_fault(account, json!({ "operation": "GetIdentityDkimAttributes", "drop": "at once" }));
     let found = all(&ses_of(account).await).await;
     assert_eq!(found.len(), 21);
@@ -594,7 +594,7 @@ async fn domains_that_v1_cannot_tell_of_now_are_given_with_a_gap() {
 #[tokio::test]
 async fn v1_is_enough_for_a_status_where_v2_is_denied_to_many() {
     let (peer, account) = (Peer::shared(), "100000000054");
-    peer.add_identities(account, HOME, domains(21, &[(20, dkim(&json!({ "Status": "FAILED" })))]));
+    peer.add_identities(account, HOME, &domains(21, &[(20, dkim(&json!({ "Status": "FAILED" })))]));
     peer.add_fault(account, denied("GetEmailIdentity"));
     let found = all(&ses_of(account).await).await;
     assert_eq!(found.len(), 21);
@@ -614,7 +614,7 @@ async fn list_that_is_denied_is_one_error_and_other_regions_go_on() {
     let mut fault = denied("ListEmailIdentities");
     fault["region"] = json!("eu-west-1");
     peer.add_fault(account, fault);
-    peer.add_identities(account, HOME, json!([{ "name": "example.com" }]));
+    peer.add_identities(account, HOME, &json!([{ "name": "example.com" }]));
     let source = ses(aws_of(account).with_regions(regions(&["eu-west-1", HOME]))).await;
     let found = all(&source).await;
     assert_eq!(found.len(), 2, "{found:?}");

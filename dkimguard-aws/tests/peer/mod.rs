@@ -2,6 +2,8 @@
 //!
 //! Tests in other crates of the workspace include this file by its path.
 
+#![allow(dead_code, reason = "each test program that includes this uses a part of it")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -16,26 +18,25 @@ const SETUP: &str = "dkimguard-aws/tests/peer/setup";
 /// A running peer. It ends with this value, or, where that is never dropped, with the process that started it:
 /// its standard input is closed then.
 #[derive(Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     url: String,
     process: Child,
 }
 
 /// One call that the peer got.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Call {
-    pub operation: String,
-    pub region: String,
+pub(crate) struct Call {
+    pub(crate) operation: String,
+    pub(crate) region: String,
     /// `answered`, `fault` or `throttled`.
-    pub outcome: String,
+    pub(crate) outcome: String,
     /// The identities that the call names.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
-#[allow(dead_code, reason = "each test file that includes this uses a part of it")]
 impl Peer {
     /// Starts a peer. Panics with the command to run where Python or moto is missing.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
         let python = python(root);
         let process = Command::new(&python)
@@ -56,41 +57,41 @@ impl Peer {
     }
 
     /// The peer of all tests of this process; each of them uses accounts of its own.
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static PEER: OnceLock<Peer> = OnceLock::new();
         PEER.get_or_init(Self::start)
     }
 
     /// Where it listens; for `AWS_ENDPOINT_URL`.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The access key of an account.
-    pub fn access_key(account: &str) -> String {
+    pub(crate) fn access_key(account: &str) -> String {
         format!("PEERACCT{account}")
     }
 
     /// Adds identities, or replaces those of the same names: a JSON array.
-    pub fn add_identities(&self, account: &str, region: &str, identities: Value) {
+    pub(crate) fn add_identities(&self, account: &str, region: &str, identities: &Value) {
         let asked = json!({ "account": account, "region": region, "identities": identities });
         self.request("POST", "identities", &asked.to_string());
     }
 
     /// Adds a fault: an object without the account.
-    pub fn add_fault(&self, account: &str, mut fault: Value) {
+    pub(crate) fn add_fault(&self, account: &str, mut fault: Value) {
         fault["account"] = json!(account);
         self.request("POST", "faults", &fault.to_string());
     }
 
     /// Limits SES in each region of the account: calls a second, and calls at once.
-    pub fn limit(&self, account: &str, rate: f64, burst: u32) {
+    pub(crate) fn limit(&self, account: &str, rate: f64, burst: u32) {
         let asked = json!({ "account": account, "rate": rate, "burst": burst });
         self.request("POST", "limits", &asked.to_string());
     }
 
     /// The calls of the account so far.
-    pub fn calls(&self, account: &str) -> Vec<Call> {
+    pub(crate) fn calls(&self, account: &str) -> Vec<Call> {
         let calls = self.request("GET", &format!("calls?account={account}"), "");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let read = |call: &Value| Call {
@@ -103,7 +104,7 @@ impl Peer {
     }
 
     /// How often the account made this call.
-    pub fn count(&self, account: &str, operation: &str) -> usize {
+    pub(crate) fn count(&self, account: &str, operation: &str) -> usize {
         self.calls(account).iter().filter(|call| call.operation == operation).count()
     }
 

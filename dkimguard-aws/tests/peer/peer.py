@@ -221,10 +221,9 @@ def answer(start_response, status, headers, body):
 
 
 def drop(environ):
-    try:
-        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
+    """Cuts the connection; the server takes the error for the client's doing, and is silent."""
+    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionAbortedError
 
 
 def serve(aws):
@@ -255,7 +254,6 @@ def serve(aws):
         time.sleep(fault.get("delay", 0))
         if fault.get("drop") == "at once":
             drop(environ)
-            return []
         if fault.get("drop") == "in the body":
             start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "1000")])
             return broken_off(environ)
