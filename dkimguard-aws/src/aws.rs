@@ -16,6 +16,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sesv2::config::Region as SdkRegion;
+use aws_types::service_config::ServiceConfigKey;
 use thiserror::Error;
 
 use crate::account::{Account, behaviour, time_limits};
@@ -115,7 +116,7 @@ impl AwsBuilder {
     /// Reads the AWS configuration. No AWS API is called; credentials are looked for with the first call.
     ///
     /// # Errors
-    /// No region is set, or the configuration's is no region's name.
+    /// No region is set, or the configuration's is no region's name, or an endpoint's URL is none.
     pub async fn load(self) -> Result<Aws, ConfigError> {
         let metadata = imds::Client::builder()
             .max_attempts(1)
@@ -127,6 +128,7 @@ impl AwsBuilder {
         let regions = distinct(self.regions(&metadata).await?);
         let home = regions.first().cloned().unwrap_or_default();
         let config = self.config(&home, metadata).await;
+        check_endpoints(self.endpoint_url.as_deref(), &config)?;
 
         let mut accounts = Vec::new();
         if self.roles.is_empty() {
@@ -205,6 +207,37 @@ impl AwsBuilder {
     }
 }
 
+/// Refuses what cannot be a URL. The SDK would tell with the first call, in its own terms; and an empty one, which
+/// scripts like to set, would make it panic.
+fn check_endpoints(given: Option<&str>, config: &SdkConfig) -> Result<(), ConfigError> {
+    // The environment and the profile may give each service an endpoint of its own.
+    let configured = |service| {
+        let key = ServiceConfigKey::builder()
+            .service_id(service)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok()?;
+        config.service_config()?.load_config(key)
+    };
+    let urls: Vec<String> = match given {
+        Some(url) => vec![url.to_owned()],
+        None => ["SES", "SESv2", "STS"].into_iter().filter_map(configured).collect(),
+    };
+    match urls.into_iter().find(|url| !is_url(url)) {
+        Some(url) => Err(ConfigError::BadEndpoint { url }),
+        None => Ok(()),
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| {
+        rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
+            && rest.bytes().all(|octet| octet.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&octet))
+    })
+}
+
 /// The configuration of a role, out of that of who may assume it.
 async fn assume(config: &SdkConfig, role: &RoleArn) -> SdkConfig {
     let role =
@@ -239,6 +272,12 @@ pub enum ConfigError {
     /// The one that is named is none.
     #[error("the AWS configuration names a region, but {0}")]
     BadRegion(#[from] ParseRegionError),
+    /// The URL of an endpoint isn't one.
+    #[error("`{url}` is not the URL of an endpoint, which begins with http:// or https://")]
+    BadEndpoint {
+        /// What is set.
+        url: String,
+    },
 }
 
 impl ConfigError {
@@ -247,6 +286,9 @@ impl ConfigError {
         match self {
             Self::NoRegion => "give --region, or set AWS_REGION, or a region in the AWS profile",
             Self::BadRegion(_) => "correct AWS_REGION or the region in the AWS profile, or give --region",
+            Self::BadEndpoint { .. } => {
+                "correct or unset AWS_ENDPOINT_URL, its forms for SES and STS, and endpoint_url in the AWS profile"
+            }
         }
     }
 }

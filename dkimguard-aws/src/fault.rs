@@ -54,7 +54,7 @@ impl Fault {
                     SdkError::ResponseError(_) if broke_off(error) => ProviderErrorKind::Unavailable,
                     _ => ProviderErrorKind::Unusable,
                 };
-                (kind, chain(error))
+                (kind, chain(beneath(error)))
             }
         };
         Self { kind, operation, is_unknown_key: false, said }
@@ -171,6 +171,15 @@ fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dy
 
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     sources(error).find_map(|source| source.downcast_ref())
+}
+
+/// What lies beneath the SDK's own wrapping, which only says that something failed.
+fn beneath<'a, E: Error + 'static>(error: &'a SdkError<E, HttpResponse>) -> &'a (dyn Error + 'static) {
+    let source = match error {
+        SdkError::DispatchFailure(context) => context.as_connector_error().and_then(Error::source),
+        _ => error.source(),
+    };
+    source.unwrap_or(error)
 }
 
 /// The error and its causes in one line, none of them twice.

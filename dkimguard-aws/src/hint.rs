@@ -2,23 +2,30 @@
 
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 
+use crate::aws::ConfigError;
 use crate::operation::Operation;
 
 /// What to do about an error that came from here, in one line; none where nothing general can be said.
 ///
 /// For a denied call it names the IAM action that a policy must allow.
 pub fn hint(error: &ProviderError) -> Option<String> {
+    if let Some(config) = error.source.as_ref().and_then(|source| source.downcast_ref::<ConfigError>()) {
+        return Some(config.hint().to_owned());
+    }
     let operation = &error.operation;
     match error.kind {
         ProviderErrorKind::Credentials => Some(
-            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN where \
-             they are temporary); then run `aws sts get-caller-identity`"
+            "set AWS_PROFILE (after `aws sso login` where it needs one), or AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN where they are temporary); \
+             then run `aws sts get-caller-identity`"
                 .to_owned(),
         ),
-        ProviderErrorKind::Denied if operation == Operation::AssumeRole.action() => {
-            Some(format!("allow {operation} on the role's ARN, and name the caller in the role's trust policy"))
+        ProviderErrorKind::Denied if operation == Operation::AssumeRole.action() => Some(format!(
+            "allow {operation} on the role's ARN, and name the caller in the role's trust policy"
+        )),
+        ProviderErrorKind::Denied => {
+            Some(format!("allow {operation} in the IAM policy of these credentials"))
         }
-        ProviderErrorKind::Denied => Some(format!("allow {operation} in the IAM policy of these credentials")),
         ProviderErrorKind::Throttled => Some(format!(
             "SES allows one such call a second in an account and region, and others make them too; \
              try {operation} again later"
@@ -27,8 +34,7 @@ pub fn hint(error: &ProviderError) -> Option<String> {
             "look at the network, at the proxy settings and at AWS_ENDPOINT_URL, and try again".to_owned(),
         ),
         ProviderErrorKind::Unusable => Some(
-            "see whether something between this machine and AWS answers in its place: a proxy, AWS_ENDPOINT_URL"
-                .to_owned(),
+            "if that is not AWS's own answer, look at the proxy settings and at AWS_ENDPOINT_URL".to_owned(),
         ),
         _ => None,
     }

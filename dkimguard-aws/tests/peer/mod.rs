@@ -1,0 +1,142 @@
+//! Starts the peer that speaks AWS (`peer.py` says what it can do), and talks to its own API.
+//!
+//! Tests in other crates of the workspace include this file by its path.
+
+#![allow(dead_code, reason = "each test program that includes this uses a part of it")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+/// What makes the Python environment that the peer runs in.
+const SETUP: &str = "dkimguard-aws/tests/peer/setup";
+
+/// A running peer. It ends with this value, or, where that is never dropped, with the process that started it:
+/// its standard input is closed then.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    url: String,
+    process: Child,
+}
+
+/// One call that the peer got.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) operation: String,
+    pub(crate) region: String,
+    /// `answered`, `fault` or `throttled`.
+    pub(crate) outcome: String,
+    /// The identities that the call names.
+    pub(crate) names: Vec<String>,
+}
+
+impl Peer {
+    /// Starts a peer. Panics with the command to run where Python or moto is missing.
+    pub(crate) fn start() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
+        let python = python(root);
+        let process = Command::new(&python)
+            .arg(root.join("dkimguard-aws/tests/peer/peer.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut process = process.unwrap_or_else(|error| {
+            panic!("{} cannot be started ({error}); run {SETUP} first", python.display())
+        });
+        let mut line = String::new();
+        let output = process.stdout.take().expect("the output is piped");
+        BufReader::new(output).read_line(&mut line).expect("the peer's output is text");
+        match line.trim_end().strip_prefix("listening on ") {
+            Some(url) => Self { url: url.to_owned(), process },
+            None => panic!("the peer did not start with {}; run {SETUP} first", python.display()),
+        }
+    }
+
+    /// The peer of all tests of this process; each of them uses accounts of its own.
+    pub(crate) fn shared() -> &'static Self {
+        static PEER: OnceLock<Peer> = OnceLock::new();
+        PEER.get_or_init(Self::start)
+    }
+
+    /// Where it listens; for `AWS_ENDPOINT_URL`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The access key of an account.
+    pub(crate) fn access_key(account: &str) -> String {
+        format!("PEERACCT{account}")
+    }
+
+    /// Adds identities, or replaces those of the same names: a JSON array.
+    pub(crate) fn add_identities(&self, account: &str, region: &str, identities: &Value) {
+        let asked = json!({ "account": account, "region": region, "identities": identities });
+        self.request("POST", "identities", &asked.to_string());
+    }
+
+    /// Adds a fault: an object without the account.
+    pub(crate) fn add_fault(&self, account: &str, mut fault: Value) {
+        fault["account"] = json!(account);
+        self.request("POST", "faults", &fault.to_string());
+    }
+
+    /// Limits SES in each region of the account: calls a second, and calls at once.
+    pub(crate) fn limit(&self, account: &str, rate: f64, burst: u32) {
+        let asked = json!({ "account": account, "rate": rate, "burst": burst });
+        self.request("POST", "limits", &asked.to_string());
+    }
+
+    /// The calls of the account so far.
+    pub(crate) fn calls(&self, account: &str) -> Vec<Call> {
+        let calls = self.request("GET", &format!("calls?account={account}"), "");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let read = |call: &Value| Call {
+            operation: text(&call["operation"]),
+            region: text(&call["region"]),
+            outcome: text(&call["outcome"]),
+            names: call["names"].as_array().expect("a list").iter().map(text).collect(),
+        };
+        calls.as_array().expect("a list of calls").iter().map(read).collect()
+    }
+
+    /// How often the account made this call.
+    pub(crate) fn count(&self, account: &str, operation: &str) -> usize {
+        self.calls(account).iter().filter(|call| call.operation == operation).count()
+    }
+
+    fn request(&self, method: &str, what: &str, body: &str) -> Value {
+        let address = self.url.strip_prefix("http://").expect("the peer speaks HTTP");
+        let mut stream = TcpStream::connect(address).expect("the peer listens");
+        let length = body.len();
+        let request = format!(
+            "{method} /_peer/{what} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).expect("the peer reads the request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the peer answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        assert!(head.starts_with("HTTP/1.1 200"), "the peer refused {method} {what}: {head}");
+        serde_json::from_str(body).expect("the peer answers in JSON")
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn python(root: &Path) -> PathBuf {
+    if let Some(python) = std::env::var_os("DKIMGUARD_PEER_PYTHON") {
+        return python.into();
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    target.join("peer-venv/bin/python")
+}
