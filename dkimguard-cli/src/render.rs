@@ -18,6 +18,8 @@ const SCHEMA: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Renderer {
     output: Output,
+    /// Whether a healthy domain is told in one line, for there are others to read about.
+    is_brief: bool,
     /// The verdicts printed so far.
     verdicts: Vec<Verdict>,
 }
@@ -25,7 +27,7 @@ pub(crate) struct Renderer {
 impl Renderer {
     /// A renderer that has printed nothing.
     pub(crate) fn new(output: Output) -> Self {
-        Self { output, verdicts: Vec::new() }
+        Self { output, is_brief: false, verdicts: Vec::new() }
     }
 
     /// How much is said beside the outcome.
@@ -33,21 +35,27 @@ impl Renderer {
         self.output.verbosity
     }
 
+    /// Says how many subjects are to come, if that is known. Of several, a healthy one is told in one line.
+    pub(crate) fn expect(&mut self, count: Option<usize>) {
+        self.is_brief = count != Some(1) && self.output.verbosity < Verbosity::Steps;
+    }
+
     /// Prints one report.
     ///
     /// # Errors
     /// Standard output can't be written; a closed pipe is [`io::ErrorKind::BrokenPipe`].
     pub(crate) fn report(&mut self, report: &Report) -> io::Result<()> {
-        let is_first = self.verdicts.is_empty();
+        let previous = self.verdicts.last().copied();
         self.verdicts.push(report.verdict);
-        match self.output.format {
-            Format::Json => print_json(report),
-            Format::Text => {
-                let text = report.text(Paint::Ansi).to_string();
-                let gap = if is_first { "" } else { "\n" };
-                self.print(&format!("{gap}{}\n", text.trim_end()))
-            }
+        if self.output.format == Format::Json {
+            return print_json(report);
         }
+        let in_one_line = self.is_brief && report.verdict == Verdict::Healthy && !report.is_unexpected();
+        if in_one_line {
+            return self.print(&format!("{}\n", report.line(Paint::Ansi)));
+        }
+        let gap = if previous.is_none() { "" } else { "\n" };
+        self.print(&format!("{gap}{}\n", report.text(Paint::Ansi).to_string().trim_end()))
     }
 
     /// Prints how many domains have which verdict, where there are several.
