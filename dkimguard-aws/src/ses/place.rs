@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{SesSource, claim};
 use crate::account::{Account, gap};
-use crate::call::{Pace, call};
+use crate::call::{Pace, Tries, call};
 use crate::fault::Fault;
 use crate::operation::Operation;
 use crate::region::Region;
@@ -66,19 +66,16 @@ impl Place {
         match self.ask(domain).await {
             Ok(identity) => Ok(Some(Told::in_full(identity))),
             Err(fault) if fault.kind == ProviderErrorKind::NotFound => Ok(None),
-            Err(fault) if fault.kind == ProviderErrorKind::Denied => {
+            // Without credentials nothing else would answer either.
+            Err(fault) if fault.kind == ProviderErrorKind::Credentials => Err(fault),
+            Err(fault) => match self.ask_v1(std::slice::from_ref(domain), Tries::One).await {
                 // v1 tells less, and has a permission of its own.
-                match self.ask_v1(std::slice::from_ref(domain)).await {
-                    Ok(told) => match told.get(domain) {
-                        Some(told) if claim::is_known(told) => {
-                            Ok(Some(self.without_details(domain, told, &fault)))
-                        }
-                        _ => Err(fault),
-                    },
-                    Err(_) => Err(fault),
-                }
-            }
-            Err(fault) => Err(fault),
+                Ok(told) => match told.get(domain).filter(|told| claim::is_known(told)) {
+                    Some(told) => Ok(Some(self.without_details(domain, told, &fault))),
+                    None => Err(fault),
+                },
+                Err(_) => Err(fault),
+            },
         }
     }
 
@@ -132,7 +129,7 @@ impl Place {
     }
 
     async fn hundred(&self, domains: Vec<Name>) -> Vec<Step> {
-        let mut told = match self.ask_v1(&domains).await {
+        let mut told = match self.ask_v1(&domains, Tries::Three).await {
             Ok(told) => told,
             // One by one would take minutes and most likely fail as well; the next look is the better try.
             Err(fault) if fault.is_transient() => {
@@ -238,7 +235,7 @@ impl Place {
         let mut next = None;
         loop {
             let request = self.v2.list_email_identities().page_size(PAGE).set_next_token(next.clone());
-            let page = match call(operation, &self.pace, || request.clone().send()).await {
+            let page = match call(operation, &self.pace, Tries::Three, || request.clone().send()).await {
                 Ok(page) => page,
                 Err(fault) => {
                     faults.push(fault);
@@ -272,13 +269,18 @@ impl Place {
 
     async fn ask_v2(&self, domain: &Name) -> Result<GetEmailIdentityOutput, Fault> {
         let request = self.v2.get_email_identity().email_identity(domain.to_string());
-        call(Operation::GetEmailIdentity, &self.pace, || request.clone().send()).await
+        call(Operation::GetEmailIdentity, &self.pace, Tries::Three, || request.clone().send()).await
     }
 
-    async fn ask_v1(&self, domains: &[Name]) -> Result<HashMap<Name, IdentityDkimAttributes>, Fault> {
+    async fn ask_v1(
+        &self,
+        domains: &[Name],
+        tries: Tries,
+    ) -> Result<HashMap<Name, IdentityDkimAttributes>, Fault> {
         let names = domains.iter().map(ToString::to_string).collect();
         let request = self.v1.get_identity_dkim_attributes().set_identities(Some(names));
-        let told = call(Operation::GetIdentityDkimAttributes, &self.pace, || request.clone().send()).await?;
+        let told =
+            call(Operation::GetIdentityDkimAttributes, &self.pace, tries, || request.clone().send()).await?;
         let named =
             told.dkim_attributes.into_iter().filter_map(|(name, told)| Some((name.parse().ok()?, told)));
         Ok(named.collect())
