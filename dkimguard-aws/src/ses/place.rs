@@ -38,19 +38,6 @@ pub(crate) struct Place {
     usual_zone: OnceCell<Name>,
 }
 
-/// An identity, and whether the zone of its keys is known or only usual.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) identity: Identity,
-    pub(super) zone_is_assumed: bool,
-}
-
-impl Told {
-    fn in_full(identity: Identity) -> Self {
-        Self { identity, zone_is_assumed: false }
-    }
-}
-
 impl Place {
     pub(crate) fn new(account: &Account, region: Region, pace: Arc<Pace>) -> Self {
         let (v1, v2) = (account.ses_v1(&region), account.ses_v2(&region));
@@ -62,9 +49,9 @@ impl Place {
     }
 
     /// The identity of a domain; none if SES says that it doesn't know it.
-    pub(super) async fn find(&self, domain: &Name) -> Result<Option<Told>, Fault> {
+    pub(super) async fn find(&self, domain: &Name) -> Result<Option<Identity>, Fault> {
         match self.ask(domain).await {
-            Ok(identity) => Ok(Some(Told::in_full(identity))),
+            Ok(identity) => Ok(Some(identity)),
             Err(fault) if fault.kind == ProviderErrorKind::NotFound => Ok(None),
             // Without credentials nothing else would answer either.
             Err(fault) if fault.kind == ProviderErrorKind::Credentials => Err(fault),
@@ -80,7 +67,7 @@ impl Place {
     }
 
     /// All identities that are domains. The stream goes on behind an error.
-    pub(super) fn identities(&self) -> BoxStream<'_, Result<Told, Fault>> {
+    pub(super) fn identities(&self) -> BoxStream<'_, Result<Identity, Fault>> {
         stream::once(self.list())
             .flat_map(move |(domains, errors)| {
                 let told = if domains.len() <= SesSource::ONE_BY_ONE {
@@ -98,7 +85,7 @@ impl Place {
         self.ask_v2(domain).await.map(|told| claim::from_v2(domain, &self.region, &told))
     }
 
-    fn one_by_one(&self, domains: Vec<Name>) -> BoxStream<'_, Result<Told, Fault>> {
+    fn one_by_one(&self, domains: Vec<Name>) -> BoxStream<'_, Result<Identity, Fault>> {
         stream::iter(domains)
             .map(move |domain| self.find_listed(domain))
             .buffered(AT_ONCE)
@@ -107,7 +94,7 @@ impl Place {
     }
 
     /// v1 for a hundred at a time, then v2 for those of which v1 doesn't tell enough.
-    fn in_hundreds(&self, domains: &[Name]) -> BoxStream<'_, Result<Told, Fault>> {
+    fn in_hundreds(&self, domains: &[Name]) -> BoxStream<'_, Result<Identity, Fault>> {
         let hundreds: Vec<_> = domains.chunks(HUNDRED).map(<[Name]>::to_vec).collect();
         stream::iter(hundreds)
             .then(move |hundred| self.hundred(hundred))
@@ -117,7 +104,7 @@ impl Place {
                     Step::Done(told) => Some(*told),
                     Step::Ask(domain, None) => self.find_listed(domain).await,
                     Step::Ask(domain, Some(told)) => match self.ask(&domain).await {
-                        Ok(identity) => Some(Told::in_full(identity)),
+                        Ok(identity) => Some(identity),
                         Err(fault) if fault.kind == ProviderErrorKind::NotFound => None,
                         Err(fault) => Some(self.without_details(&domain, &told, &fault)),
                     },
@@ -142,7 +129,7 @@ impl Place {
         let mut zone = self.learn_usual_zone(plain.take(CANDIDATES)).await;
         let steps = domains.into_iter().map(|domain| {
             if let Some(identity) = zone.asked.remove(&domain) {
-                return Step::Done(Box::new(Told::in_full(identity)));
+                return Step::Done(Box::new(identity));
             }
             match told.remove(&domain) {
                 Some(told) if claim::is_plain(&told) => {
@@ -179,13 +166,10 @@ impl Place {
     }
 
     /// An identity that v1 tells enough about, with its keys in the zone that is usual.
-    fn usual(&self, domain: &Name, told: &IdentityDkimAttributes, zone: &UsualZone) -> Told {
+    fn usual(&self, domain: &Name, told: &IdentityDkimAttributes, zone: &UsualZone) -> Identity {
         match &zone.fault {
             Some(fault) if self.usual_zone.get().is_none() => self.without_details(domain, told, fault),
-            _ => {
-                let identity = claim::from_v1(domain, &self.region, told, &self.likely_zone());
-                Told { identity, zone_is_assumed: true }
-            }
+            _ => claim::from_v1(domain, &self.region, told, &self.likely_zone()),
         }
     }
 
@@ -194,7 +178,7 @@ impl Place {
     }
 
     /// An identity that v1 tells of, while v2 can't be asked.
-    fn without_details(&self, domain: &Name, told: &IdentityDkimAttributes, fault: &Fault) -> Told {
+    fn without_details(&self, domain: &Name, told: &IdentityDkimAttributes, fault: &Fault) -> Identity {
         let zone = self.likely_zone();
         let mut identity = claim::from_v1(domain, &self.region, told, &zone);
         let detail = format!(
@@ -204,11 +188,11 @@ impl Place {
             way_out(fault),
         );
         identity.gaps.push(gap(detail, fault));
-        Told { identity, zone_is_assumed: true }
+        identity
     }
 
     /// An identity that is on the list.
-    async fn find_listed(&self, domain: Name) -> Option<Told> {
+    async fn find_listed(&self, domain: Name) -> Option<Identity> {
         match self.find(&domain).await {
             Ok(told) => told,
             Err(fault) => Some(self.untold(&domain, &fault)),
@@ -216,7 +200,7 @@ impl Place {
     }
 
     /// An identity of which only its name is known.
-    fn untold(&self, domain: &Name, fault: &Fault) -> Told {
+    fn untold(&self, domain: &Name, fault: &Fault) -> Identity {
         let mut identity = claim::untold(domain, &self.region);
         let detail = format!(
             "{} failed ({}), so nothing is known of it; {}",
@@ -225,7 +209,7 @@ impl Place {
             way_out(fault)
         );
         identity.gaps.push(gap(detail, fault));
-        Told::in_full(identity)
+        identity
     }
 
     /// The names of all identities that are domains, and what went wrong on the way.
@@ -290,7 +274,7 @@ impl Place {
 /// What is left to do for one identity of a hundred.
 enum Step {
     /// Nothing.
-    Done(Box<Told>),
+    Done(Box<Identity>),
     /// Ask v2; this is what v1 told, if anything.
     Ask(Name, Option<IdentityDkimAttributes>),
 }
