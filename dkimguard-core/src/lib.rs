@@ -8,6 +8,8 @@ pub mod judge;
 pub mod key_record;
 pub mod look;
 pub mod name;
+#[cfg(feature = "notice")]
+pub mod notice;
 pub mod ports;
 pub mod record;
 #[cfg(feature = "testing")]

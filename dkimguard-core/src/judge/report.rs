@@ -74,6 +74,14 @@ pub struct Deadline {
     pub basis: DeadlineBasis,
 }
 
+impl Deadline {
+    /// Both deadlines, counted from `from`; none if they lie beyond the end of time.
+    pub fn counted_from(from: Timestamp, basis: DeadlineBasis) -> Option<Self> {
+        let after = |hours| from.checked_add(Span::new().hours(hours)).ok();
+        Some(Self { working: after(WORKING_HOURS)?, promised: after(PROMISED_HOURS)?, basis })
+    }
+}
+
 /// From what a deadline is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -81,6 +89,8 @@ pub struct Deadline {
 pub enum DeadlineBasis {
     /// Since when the status holds.
     StatusSince,
+    /// When the provider's notice was sent.
+    Notice,
     /// When the provider last saw the records.
     LastSuccess,
     /// When the status was first seen here.
@@ -186,6 +196,5 @@ fn deadline(identity: &Identity, at: Timestamp) -> Option<Deadline> {
         (None, Some(success)) if is_lost => (success, DeadlineBasis::LastSuccess),
         _ => (at, DeadlineBasis::FirstSeen),
     };
-    let after = |hours| from.checked_add(Span::new().hours(hours)).ok();
-    Some(Deadline { working: after(WORKING_HOURS)?, promised: after(PROMISED_HOURS)?, basis })
+    Deadline::counted_from(from, basis)
 }
