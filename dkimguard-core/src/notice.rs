@@ -151,15 +151,20 @@ impl Notice {
         let (place, mention, domain) = choose(&passages, &mentions)?;
         let (letter, passage) = &passages[place];
         let section = passage.section_of(mention.at);
-        if let Some(other) = mentions.iter().filter(|(number, _)| *number == place).find_map(|(_, beside)| {
-            let is_beside = passage.section_of(beside.at) == section;
-            beside.domain().filter(|other| is_beside && **other != domain)
-        }) {
-            return Err(NotANotice::SeveralDomains { one: domain, other: other.clone() });
+        let others: Vec<(usize, &Name)> = mentions
+            .iter()
+            .filter(|(number, _)| *number == place)
+            .filter_map(|(_, beside)| Some((passage.section_of(beside.at), beside.domain()?)))
+            .filter(|(_, other)| **other != domain)
+            .collect();
+        if let Some((_, other)) = others.iter().find(|(number, _)| *number == section) {
+            return Err(NotANotice::SeveralDomains { one: domain, other: (*other).clone() });
         }
+        // What stands in an older notice holds for this one too, if it is about the same domain.
+        let told = || passage.region_of(section).or_else(|| passage.region().filter(|_| others.is_empty()));
         let dated = letters[*letter].dated(passage.date_of(section), section > 0);
         Ok(Self {
-            region: mention.region.or_else(|| passage.region()).map(str::to_owned),
+            region: mention.region.or_else(told).map(str::to_owned),
             stage: mention.stage,
             sent_at: dated.map(|dated| dated.0),
             dating: dated.map_or(Dating::Unknown, |dated| dated.1),
@@ -195,14 +200,11 @@ fn choose<'a>(
     mentions: &'a [(usize, Mention)],
 ) -> Result<(usize, &'a Mention, Name), NotANotice> {
     let is_said = |(_, mention): &&(usize, Mention)| !matches!(mention.subject, Subject::None(_));
-    let (place, first) = match mentions.iter().find(is_said) {
-        Some(first) => first,
-        None => {
-            return Err(match mentions.first().map(|(_, mention)| &mention.subject) {
-                Some(Subject::None(phrase)) => NotANotice::NoDomain { phrase: phrase.clone() },
-                _ => NotANotice::NoPhrase,
-            });
-        }
+    let Some((place, first)) = mentions.iter().find(is_said) else {
+        return Err(match mentions.first().map(|(_, mention)| &mention.subject) {
+            Some(Subject::None(phrase)) => NotANotice::NoDomain { phrase: phrase.clone() },
+            _ => NotANotice::NoPhrase,
+        });
     };
     if let Some(domain) = first.domain() {
         return Ok((*place, first, domain.clone()));

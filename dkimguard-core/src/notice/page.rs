@@ -47,9 +47,10 @@ pub(super) fn words_of(page: &str) -> String {
     while let Some(at) = rest.find(['<', '&', '\n', '\r']) {
         if let Some(element) = hidden {
             rest = &rest[at..];
-            match tag(rest).filter(|tag| tag.closes && tag.is(element)) {
-                Some(tag) => (hidden, rest) = (None, tag.rest),
-                None => rest = &rest[1..],
+            if closes(rest, element) {
+                (hidden, rest) = (None, after(rest, ">"));
+            } else {
+                rest = &rest[1..];
             }
             continue;
         }
@@ -106,6 +107,12 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     Some(Tag { name, closes, rest: after(inside, ">") })
 }
 
+/// Whether a text begins with the end of an element.
+fn closes(text: &str, element: &str) -> bool {
+    let name = text.strip_prefix("</").and_then(|inside| inside.get(..element.len()));
+    name.is_some_and(|name| name.eq_ignore_ascii_case(element))
+}
+
 /// What follows the first `end`; nothing if there is none.
 fn after<'a>(text: &'a str, end: &str) -> &'a str {
     text.find(end).map_or("", |at| &text[at + end.len()..])
@@ -113,8 +120,11 @@ fn after<'a>(text: &'a str, end: &str) -> &'a str {
 
 /// What the entity stands for with which a text begins, and how long it is.
 fn entity(text: &str) -> Option<(String, usize)> {
-    let end = text.bytes().take(MAX_ENTITY).position(|octet| octet == b';')? + 1;
-    let entity = text.get(..end).filter(|entity| entity.starts_with('&'))?;
+    let name = text.strip_prefix('&')?;
+    let is_part = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'#';
+    let length = name.bytes().take(MAX_ENTITY).position(|octet| !is_part(octet))?;
+    let end = length + 2;
+    let entity = text.get(..end).filter(|entity| entity.ends_with(';'))?;
     let shown = html_escape::decode_html_entities(entity);
     (shown != entity).then(|| (shown.into_owned(), end))
 }

@@ -2,7 +2,7 @@
 
 use super::date::{Stamp, stamp};
 use super::phrase::{Mention, domain_nearby, mentions};
-use super::region::region_at;
+use super::region::{region_at, region_ending};
 use crate::error::excerpt;
 use crate::name::Name;
 
@@ -113,29 +113,15 @@ impl Passage {
         domain_nearby(&self.words)
     }
 
+    /// The region that a section calls one, if it is one only.
+    pub(super) fn region_of(&self, section: usize) -> Option<&'static str> {
+        let end = self.sections.get(section + 1).map_or(self.words.len(), |next| next.at);
+        region_in(&self.words[self.sections[section].at..end])
+    }
+
     /// The region that the text calls one, if it is one only.
     pub(super) fn region(&self) -> Option<&'static str> {
-        let mut found = None;
-        for (at, word) in self.words.match_indices("region").take(MAX_REGIONS) {
-            let behind = self.words[at + word.len()..].trim_start_matches([':', ' ']);
-            let before = &self.words[..at];
-            let near = before.char_indices().rev().nth(32).map_or(0, |(start, _)| start);
-            let ahead = before[near..].char_indices().filter(|&(start, _)| {
-                start == 0 || !before.as_bytes()[near + start - 1].is_ascii_alphanumeric()
-            });
-            let named_before = ahead.filter_map(|(start, _)| {
-                let text = &before[near + start..];
-                region_at(text).filter(|&(_, length)| text[length..].trim().is_empty())
-            });
-            let code = named_before.last().or_else(|| region_at(behind)).map(|(code, _)| code);
-            match (found, code) {
-                (_, None) => {}
-                (None, Some(code)) => found = Some(code),
-                (Some(one), Some(other)) if one == other => {}
-                (Some(_), Some(_)) => return None,
-            }
-        }
-        found
+        region_in(&self.words)
     }
 
     /// The beginning of the line at a place.
@@ -143,6 +129,22 @@ impl Passage {
         let end = self.lines.iter().copied().find(|&line| line > at).unwrap_or(self.words.len());
         excerpt(self.words[at..end].trim())
     }
+}
+
+/// The region that a text calls one, if it is one only.
+fn region_in(words: &str) -> Option<&'static str> {
+    let mut found = None;
+    for (at, word) in words.match_indices("region").take(MAX_REGIONS) {
+        let behind = words[at + word.len()..].trim_start_matches([':', ' ']);
+        let code = region_ending(&words[..at]).or_else(|| Some(region_at(behind)?.0));
+        match (found, code) {
+            (_, None) => {}
+            (None, Some(code)) => found = Some(code),
+            (Some(one), Some(other)) if one == other => {}
+            (Some(_), Some(_)) => return None,
+        }
+    }
+    found
 }
 
 /// How deep a line is quoted, and what it says.

@@ -1,7 +1,7 @@
 //! The regions by the names that AWS's mails call them.
 
 /// Code and name of each region with SES, lower-case. From AWS's list of regions, as of November 2026.
-const REGIONS: [(&str, &str); 35] = [
+const REGIONS: [(&str, &str); 36] = [
     ("us-east-1", "us east (n. virginia)"),
     ("us-east-2", "us east (ohio)"),
     ("us-west-1", "us west (n. california)"),
@@ -35,23 +35,29 @@ const REGIONS: [(&str, &str); 35] = [
     ("me-south-1", "middle east (bahrain)"),
     ("mx-central-1", "mexico (central)"),
     ("sa-east-1", "south america (sao paulo)"),
+    ("sa-east-1", "south america (são paulo)"),
     ("us-gov-west-1", "aws govcloud (us-west)"),
     ("us-gov-east-1", "aws govcloud (us-east)"),
 ];
 
 /// The code of the region whose code or name begins `text`, which is lower-case, and how long that is there.
 pub(super) fn region_at(text: &str) -> Option<(&'static str, usize)> {
-    // Names of before 2020: EU (Ireland).
-    let (text, is_old) = match text.strip_prefix("eu (") {
-        Some(place) => (format!("europe ({}", place.chars().take(20).collect::<String>()), true),
-        None => (text.chars().take(40).collect(), false),
-    };
-    let text = text.replace("são", "sao");
     let ends = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-');
+    find(|word| text.strip_prefix(word).is_some_and(ends))
+}
+
+/// The code of the region whose code or name ends `text`, which is lower-case.
+pub(super) fn region_ending(text: &str) -> Option<&'static str> {
+    let starts = |rest: &str| !rest.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '-');
+    find(|word| text.trim_end().strip_suffix(word).is_some_and(starts)).map(|(code, _)| code)
+}
+
+/// The region that has a name for which `is_there`, and the length of that.
+fn find(is_there: impl Fn(&str) -> bool) -> Option<(&'static str, usize)> {
     REGIONS.iter().find_map(|&(code, name)| {
-        let length =
-            [code, name].into_iter().find(|word| text.strip_prefix(word).is_some_and(ends)).map(str::len)?;
-        let added = if is_old { "europe".len() - "eu".len() } else { 0 };
-        Some((code, length - added))
+        // Until 2020 they were called EU (Ireland) and so on.
+        let former = name.strip_prefix("europe (").map(|place| format!("eu ({place}"));
+        let mut names = [code, name].into_iter().chain(former.as_deref());
+        names.find(|word| is_there(word)).map(|word| (code, word.len()))
     })
 }
