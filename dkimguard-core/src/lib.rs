@@ -3,6 +3,7 @@
 pub mod error;
 #[cfg(feature = "file")]
 pub mod file;
+pub mod history;
 pub mod identity;
 pub mod judge;
 pub mod key_record;
@@ -12,3 +13,4 @@ pub mod ports;
 pub mod record;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod zone;

@@ -7,10 +7,12 @@ mod json;
 mod report;
 mod text;
 mod verdict;
+mod witnesses;
 
-pub use diagnosis::{Cause, Certainty, Change, Diagnosis};
+pub use diagnosis::{Cause, Certainty, Diagnosis};
 pub use finding::{Finding, State};
 pub use gap::{Gap, Port};
 pub use report::{Deadline, DeadlineBasis, Depth, PROMISED_HOURS, RecordReport, Report, WORKING_HOURS};
 pub use text::Paint;
 pub use verdict::{Exposure, Verdict};
+pub use witnesses::{PastState, Witnesses};
