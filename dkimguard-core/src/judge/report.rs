@@ -5,12 +5,13 @@ use std::fmt;
 use jiff::{Span, Timestamp};
 use serde::Serialize;
 
-use super::diagnosis::{Evidence, diagnose};
+use super::diagnosis::{Evidence, diagnose, topic};
 use super::finding::compare;
 use super::gap::gaps;
 use super::text::Text;
 use super::verdict::verdict;
-use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, Verdict};
+use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, Verdict, Witnesses};
+use crate::history::Topic;
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus};
 use crate::look::{Delegation, Survey};
 
@@ -93,21 +94,12 @@ impl Report {
         identity: Identity,
         expected: Vec<Expected>,
         survey: &Survey,
+        witnesses: &Witnesses,
         depth: Depth,
         at: Timestamp,
     ) -> Self {
-        let records: Vec<RecordReport> = expected
-            .into_iter()
-            .map(|expected| {
-                let servers = survey.zone_of(&expected.name).map_or_else(Vec::new, Delegation::vantages);
-                let vantages = servers.iter().chain(&survey.resolvers);
-                let findings = vantages
-                    .filter_map(|vantage| compare(&expected, identity.targets, vantage, survey))
-                    .collect();
-                RecordReport { expected, findings }
-            })
-            .collect();
-        let evidence = Evidence::new(&identity, &records, survey);
+        let records = compare_all(&identity, expected, survey);
+        let evidence = Evidence::new(&identity, &records, survey, witnesses, at);
         let causes = diagnose(&evidence);
         let (verdict, summary) = verdict(&evidence, &causes, depth);
         let mut gaps_seen = identity.gaps.clone();
@@ -127,6 +119,19 @@ impl Report {
             records,
             identity,
         }
+    }
+
+    /// What a change history is to be asked about what was seen.
+    pub(crate) fn topic(
+        identity: &Identity,
+        expected: &[Expected],
+        survey: &Survey,
+        witnesses: &Witnesses,
+        at: Timestamp,
+    ) -> Topic {
+        let records = compare_all(identity, expected.to_vec(), survey);
+        let evidence = Evidence::new(identity, &records, survey, witnesses, at);
+        topic(&diagnose(&evidence), identity, &witnesses.zones)
     }
 
     /// The report on a domain of which no identity could be learnt: unknown, with the gaps that say why.
@@ -172,6 +177,21 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text(Paint::Plain).fmt(f)
     }
+}
+
+/// Each expected record, compared with what each vantage point answered.
+fn compare_all(identity: &Identity, expected: Vec<Expected>, survey: &Survey) -> Vec<RecordReport> {
+    expected
+        .into_iter()
+        .map(|expected| {
+            let servers = survey.zone_of(&expected.name).map_or_else(Vec::new, Delegation::vantages);
+            let vantages = servers.iter().chain(&survey.resolvers);
+            let findings = vantages
+                .filter_map(|vantage| compare(&expected, identity.targets, vantage, survey))
+                .collect();
+            RecordReport { expected, findings }
+        })
+        .collect()
 }
 
 /// The clock that runs while the provider still looks and doesn't find.

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
+
 use crate::error::LookupError;
 use crate::identity::Identity;
-use crate::judge::RecordReport;
 use crate::judge::finding::{Finding, Sight, State, Trouble, trouble};
+use crate::judge::{RecordReport, Witnesses};
 use crate::look::{AddressLookup, Observation, Rcode, Response, Server, Survey, Vantage};
 use crate::name::Name;
-use crate::record::{RecordData, RecordKind};
+use crate::record::{RecordData, RecordKind, Soa};
 
 /// All that a rule may look at.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(in crate::judge) struct Evidence<'a> {
     pub(in crate::judge) identity: &'a Identity,
     pub(in crate::judge) records: &'a [RecordReport],
     pub(in crate::judge) survey: &'a Survey,
+    pub(in crate::judge) witnesses: &'a Witnesses,
+    pub(in crate::judge) at: Timestamp,
     /// Each address of the zones' servers, in the servers' order.
     pub(in crate::judge) addresses: Vec<AddressSight<'a>>,
     /// Server names that have no address, as far as the world can tell.
@@ -40,8 +44,11 @@ impl<'a> Evidence<'a> {
         identity: &'a Identity,
         records: &'a [RecordReport],
         survey: &'a Survey,
+        witnesses: &'a Witnesses,
+        at: Timestamp,
     ) -> Self {
-        let mut evidence = Self { identity, records, survey, addresses: Vec::new(), nameless: Vec::new() };
+        let (addresses, nameless) = (Vec::new(), Vec::new());
+        let mut evidence = Self { identity, records, survey, witnesses, at, addresses, nameless };
         for zone in &survey.zones {
             evidence.nameless.extend(zone.servers.iter().filter(|server| {
                 matches!(server.lookup, AddressLookup::None | AddressLookup::Unresolvable(_))
@@ -173,6 +180,34 @@ impl<'a> Evidence<'a> {
             .iter()
             .flat_map(|zone| &zone.servers)
             .filter(|server| server.lookup == AddressLookup::Unseen && server.addresses.is_empty())
+    }
+
+    /// The records of which every place that can know says that they aren't as they must be.
+    pub(in crate::judge) fn lost_records(&self) -> Vec<&'a RecordReport> {
+        self.records
+            .iter()
+            .filter(|record| {
+                let witnesses = self.witnesses(record);
+                !witnesses.is_empty() && witnesses.iter().all(|finding| finding.state != State::Holds)
+            })
+            .collect()
+    }
+
+    /// The SOA of a zone as its delegated servers give it, the first that does.
+    pub(in crate::judge) fn soa_of(&self, zone: &Name) -> Option<(&'a Soa, u32)> {
+        self.survey
+            .observations
+            .iter()
+            .filter(|observation| {
+                observation.vantage.is_authoritative() && observation.question.name == *zone
+            })
+            .filter_map(|observation| observation.outcome.as_ref().ok())
+            .filter(|response| response.authoritative)
+            .flat_map(|response| &response.answers)
+            .find_map(|record| match &record.data {
+                RecordData::Soa(soa) if record.name == *zone => Some((soa, record.ttl)),
+                _ => None,
+            })
     }
 
     /// The serial of the zone at an address.

@@ -2,6 +2,7 @@
 
 use super::evidence::Evidence;
 use super::{Cause, Certainty, Diagnosis, count_records, is_or_are};
+use crate::history::Effect;
 use crate::identity::{Expected, ExpectedValue};
 use crate::judge::finding::{Finding, Sight, State, trouble};
 use crate::judge::{RecordReport, Verdict};
@@ -431,6 +432,93 @@ fn is_name_doubled(at: &Place<'_>) -> bool {
 
 fn is_underscore_lost(at: &Place<'_>) -> bool {
     at.finding.state == State::Absent && at.exists_at(without_underscore(&at.expected.name))
+}
+
+/// Earlier tokens of the identity are published, and today's aren't.
+pub(super) fn tokens_changed(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
+    let lost = evidence.lost_records();
+    let today: Vec<&Name> = evidence.records.iter().map(|record| &record.expected.name).collect();
+    if lost.is_empty() || lost.len() < evidence.records.len() {
+        return Vec::new();
+    }
+    let Some(keys) = today.first().and_then(|name| name.parent()) else { return Vec::new() };
+    let told = evidence.witnesses.changes.iter().flat_map(|event| match &event.effect {
+        Effect::DkimSetUp { tokens } => tokens.as_slice(),
+        _ => &[],
+    });
+    let known: Vec<Name> = evidence
+        .witnesses
+        .earlier_selectors
+        .iter()
+        .chain(told)
+        .filter_map(|label| label.appended(&keys).ok())
+        .filter(|name| !today.contains(&name))
+        .collect();
+    let mut published: Vec<Name> = known.into_iter().filter(|name| is_published(evidence, name)).collect();
+    let mut certainty = Certainty::Certain;
+    if published.is_empty() {
+        // By their shape alone, tokens may be another account's; only as many as an identity has are a hint.
+        published = alike_in_zone(evidence, &keys);
+        certainty = Certainty::Likely;
+        if published.len() != evidence.records.len() {
+            return Vec::new();
+        }
+    }
+    let publish = lost.iter().map(|record| zone_line(&record.expected)).collect::<Vec<_>>().join("\n");
+    vec![Diagnosis {
+        cause: Cause::TokensChanged,
+        certainty,
+        impact: Verdict::Failing,
+        summary: "earlier tokens are published, and not today's".to_owned(),
+        detail: "The identity has new tokens: those that are published were its tokens before, and the provider looks \
+                 for today's."
+            .to_owned(),
+        remedy: format!("Publish the new records; remove the old ones once the provider says success:\n{publish}"),
+        records: lost.iter().map(|record| record.expected.name.clone()).collect(),
+        evidence: published.iter().map(|name| format!("{name} is published")).collect(),
+        changed_by: None,
+    }]
+}
+
+/// Whether a name has a CNAME, in a hosted zone or at a name server.
+fn is_published(evidence: &Evidence<'_>, name: &Name) -> bool {
+    let in_zone = evidence
+        .witnesses
+        .zones
+        .iter()
+        .any(|zone| zone.at(name).any(|record| record.kind() == RecordKind::Cname));
+    in_zone
+        || evidence.addresses.iter().any(|address| {
+            evidence
+                .survey
+                .at(&address.vantage, name, RecordKind::Cname)
+                .and_then(|observation| observation.outcome.as_ref().ok())
+                .is_some_and(|response| !response.cnames(name).is_empty())
+        })
+}
+
+/// The names in a hosted zone whose CNAMEs look like this identity's: `<token>._domainkey…` to the same token in the
+/// same zone of targets.
+fn alike_in_zone(evidence: &Evidence<'_>, keys: &Name) -> Vec<Name> {
+    let zones_of_targets: Vec<Name> =
+        evidence.records.iter().filter_map(|record| record.expected.value.target()?.parent()).collect();
+    let today: Vec<&Name> = evidence.records.iter().map(|record| &record.expected.name).collect();
+    evidence
+        .witnesses
+        .zones
+        .iter()
+        .flat_map(|zone| &zone.records)
+        .filter(|record| match &record.data {
+            RecordData::Cname(target) => {
+                record.name.parent().as_ref() == Some(keys)
+                    && record.name.labels().next() == target.labels().next()
+                    && target.parent().is_some_and(|zone| zones_of_targets.contains(&zone))
+            }
+            _ => false,
+        })
+        .filter(|record| !today.contains(&&record.name))
+        .map(|record| record.name.clone())
+        .collect()
 }
 
 /// No target holds a key, at any place, and every target was seen.
