@@ -18,6 +18,8 @@ const SCHEMA: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Renderer {
     output: Output,
+    /// Whether no paragraph has been printed yet.
+    is_blank: bool,
     /// The verdicts printed so far.
     verdicts: Vec<Verdict>,
 }
@@ -25,7 +27,7 @@ pub(crate) struct Renderer {
 impl Renderer {
     /// A renderer that has printed nothing.
     pub(crate) fn new(output: Output) -> Self {
-        Self { output, verdicts: Vec::new() }
+        Self { output, is_blank: true, verdicts: Vec::new() }
     }
 
     /// How much is said beside the outcome.
@@ -33,20 +35,31 @@ impl Renderer {
         self.output.verbosity
     }
 
+    /// Whether the output is text and not JSON.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.output.format == Format::Text
+    }
+
     /// Prints one report.
     ///
     /// # Errors
     /// Standard output can't be written; a closed pipe is [`io::ErrorKind::BrokenPipe`].
     pub(crate) fn report(&mut self, report: &Report) -> io::Result<()> {
-        let is_first = self.verdicts.is_empty();
         self.verdicts.push(report.verdict);
         match self.output.format {
             Format::Json => print_json(report),
-            Format::Text => {
-                let text = report.text(Paint::Ansi).to_string();
-                let gap = if is_first { "" } else { "\n" };
-                self.print(&format!("{gap}{}\n", text.trim_end()))
-            }
+            Format::Text => self.paragraph(&report.text(Paint::Ansi).to_string()),
+        }
+    }
+
+    /// Tells people something between the reports; the JSON is reports only.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn tell(&mut self, text: &str) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => Ok(()),
+            Format::Text => self.paragraph(text),
         }
     }
 
@@ -96,6 +109,13 @@ impl Renderer {
         if self.output.verbosity >= from {
             say(&format!("{}\n", text()));
         }
+    }
+
+    /// Prints a text, with an empty line between it and the one before.
+    fn paragraph(&mut self, text: &str) -> io::Result<()> {
+        let gap = if self.is_blank { "" } else { "\n" };
+        self.is_blank = false;
+        self.print(&format!("{gap}{}\n", text.trim_end()))
     }
 
     /// Prints a text, its colours taken out where they aren't wanted.
