@@ -11,8 +11,24 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use crate::fault::Fault;
 use crate::operation::Operation;
 
-/// How often a call is tried in all, where the fault may pass.
-const TRIES: u32 = 3;
+/// How often a call is tried where the fault may pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tries {
+    /// The call stands in for one that has just failed; it is worth one try, and no more waiting.
+    One,
+    /// The usual.
+    Three,
+}
+
+impl Tries {
+    fn count(self) -> u32 {
+        match self {
+            Self::One => 1,
+            Self::Three => 3,
+        }
+    }
+}
+
 /// The time that tries and pauses may have taken when another try begins. A last try of
 /// [`TRY`](crate::account::TRY) may follow, so a call ends within 13 seconds of its first turn.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -42,6 +58,7 @@ impl Pace {
 pub(crate) async fn call<T, E, Sent>(
     operation: Operation,
     pace: &Pace,
+    most: Tries,
     send: impl Fn() -> Sent,
 ) -> Result<T, Fault>
 where
@@ -60,7 +77,7 @@ where
         tries += 1;
         let pause = pause_after(tries);
         spent += start.elapsed() + pause;
-        if tries == TRIES || spent > PATIENCE || !fault.is_transient() {
+        if tries == most.count() || spent > PATIENCE || !fault.is_transient() {
             return Err(fault);
         }
         tokio::time::sleep(pause).await;

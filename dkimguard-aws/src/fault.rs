@@ -37,7 +37,10 @@ impl Fault {
                 let said = match (code, context.err().message()) {
                     (Some(code), Some(message)) if !message.is_empty() => format!("{code}: {message}"),
                     (Some(code), _) => code.to_owned(),
-                    (None, _) => format!("HTTP status {status}, and no error that could be read"),
+                    (None, _) if status >= 400 => {
+                        format!("HTTP status {status}, without an error code of AWS")
+                    }
+                    (None, _) => format!("the body cannot be read: {}", chain(beneath(error))),
                 };
                 let is_unknown_key =
                     matches!(code, Some("UnrecognizedClientException" | "InvalidClientTokenId"));
@@ -177,6 +180,7 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 fn beneath<'a, E: Error + 'static>(error: &'a SdkError<E, HttpResponse>) -> &'a (dyn Error + 'static) {
     let source = match error {
         SdkError::DispatchFailure(context) => context.as_connector_error().and_then(Error::source),
+        SdkError::ServiceError(context) => context.err().source(),
         _ => error.source(),
     };
     source.unwrap_or(error)

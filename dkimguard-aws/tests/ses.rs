@@ -275,18 +275,28 @@ async fn place_that_denies_is_an_error_beside_the_identity_of_another() {
 }
 
 #[tokio::test]
-async fn v1_tells_the_status_where_v2_is_denied() {
-    let (peer, account) = (Peer::shared(), "100000000005");
-    let failing = json!({ "Status": "TEMPORARY_FAILURE", "Tokens": ["aaa", "bbb", "ccc"] });
-    peer.add_identities(account, HOME, &json!([{ "name": "example.com", "DkimAttributes": failing }]));
-    peer.add_fault(account, denied("GetEmailIdentity"));
-
-    let identity = find_one(account).await.expect("v1 knows it");
-
-    assert_eq!(identity.status, ProviderStatus::TemporaryFailure);
-    assert_eq!(records(&identity)[0], "aaa._domainkey.example.com CNAME aaa.dkim.amazonses.com");
-    let gaps = gaps(&identity);
-    assert!(gaps.contains("allow ses:GetEmailIdentity") && gaps.contains("assumed"), "{gaps}");
+async fn v1_tells_the_status_where_v2_does_not_answer() {
+    let faults = [
+        ("100000000005", denied("GetEmailIdentity"), "allow ses:GetEmailIdentity"),
+        ("100000000007", json!({ "body": "<html>Welcome</html>" }), "the body cannot be read"),
+        ("100000000008", json!({ "drop": "at once" }), "the next look"),
+        ("100000000009", json!({ "status": 429, "code": "TooManyRequestsException" }), "the next look"),
+    ];
+    let peer = Peer::shared();
+    let looks = faults.map(|(account, mut fault, gap)| {
+        let failing = json!({ "Status": "TEMPORARY_FAILURE", "Tokens": ["aaa", "bbb", "ccc"] });
+        peer.add_identities(account, HOME, &json!([{ "name": "example.com", "DkimAttributes": failing }]));
+        fault["operation"] = json!("GetEmailIdentity");
+        peer.add_fault(account, fault);
+        async move { (find_one(account).await, gap) }
+    });
+    for (found, gap) in futures_util::future::join_all(looks).await {
+        let identity = found.expect("v1 knows it");
+        assert_eq!(identity.status, ProviderStatus::TemporaryFailure);
+        assert_eq!(records(&identity)[0], "aaa._domainkey.example.com CNAME aaa.dkim.amazonses.com");
+        let gaps = gaps(&identity);
+        assert!(gaps.contains(gap) && gaps.contains("assumed"), "{gaps}");
+    }
 }
 
 #[tokio::test]
@@ -340,7 +350,7 @@ async fn faults_that_stay_become_the_error_that_they_are() {
     ];
     let peer = Peer::shared();
     let looks = faults.map(|(account, fault, kind, calls)| {
-        for operation in ["GetEmailIdentity", "GetCallerIdentity"] {
+        for operation in ["GetEmailIdentity", "GetIdentityDkimAttributes", "GetCallerIdentity"] {
             let mut fault = fault.clone();
             fault["operation"] = json!(operation);
             peer.add_fault(account, fault);
@@ -362,8 +372,9 @@ async fn faults_that_stay_become_the_error_that_they_are() {
 #[tokio::test]
 async fn silent_endpoint_ends_a_look_in_time() {
     let account = "100000000031";
-    let fault = json!({ "operation": "GetEmailIdentity", "delay": 20 });
-    Peer::shared().add_fault(account, fault);
+    for operation in ["GetEmailIdentity", "GetIdentityDkimAttributes", "GetCallerIdentity"] {
+        Peer::shared().add_fault(account, json!({ "operation": operation, "delay": 20 }));
+    }
     let start = Instant::now();
     let error = find_one(account).await.expect_err("nothing answers");
     assert_eq!(error.kind, ProviderErrorKind::Unavailable, "{}", told(&error));

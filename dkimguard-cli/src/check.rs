@@ -114,7 +114,9 @@ impl Check<'_> {
         renderer: &mut Renderer,
         progress: &Progress,
     ) -> Result<Verdict, Failure> {
-        let (plan, subjects) = self.plan(&settings.domains, settings.look.depth, progress).await;
+        let (plan, count, subjects) = self.plan(&settings.domains, settings.look.depth).await;
+        progress.expect(count);
+        renderer.expect(count);
         renderer.note(Verbosity::Steps, || plan.describe());
         let mut outcomes = subjects.map(|subject| self.look_at(subject, plan)).buffered(plan.at_once());
         let mut worst = None;
@@ -149,8 +151,7 @@ impl Check<'_> {
         &'a self,
         domains: &'a [Name],
         depth: DepthChoice,
-        progress: &Progress,
-    ) -> (Plan, BoxStream<'a, Subject>) {
+    ) -> (Plan, Option<usize>, BoxStream<'a, Subject>) {
         let (count, is_many, subjects) = if domains.is_empty() {
             let mut coming = self.identities.identities().map(Subject::from).boxed();
             let (read, is_all) = match depth {
@@ -162,14 +163,13 @@ impl Check<'_> {
             let subjects = stream::iter(domains).map(|domain| Subject::Domain(domain.clone())).boxed();
             (Some(domains.len()), domains.len() > AUTO_FULL, subjects)
         };
-        progress.expect(count);
         let plan = match depth {
             DepthChoice::Full => Plan::Full,
             DepthChoice::Quick => Plan::Quick,
             DepthChoice::Auto if is_many => Plan::QuickThenFull,
             DepthChoice::Auto => Plan::Full,
         };
-        (plan, subjects)
+        (plan, count, subjects)
     }
 
     async fn look_at(&self, subject: Subject, plan: Plan) -> Outcome {
@@ -211,15 +211,25 @@ impl Check<'_> {
 
     async fn look_at_identity(&self, identity: Identity, plan: Plan) -> Looked {
         let begun = Instant::now();
-        let report = match plan {
-            Plan::Full => self.take(identity, Depth::Full).await,
-            Plan::Quick => self.take(identity, Depth::Quick).await,
-            Plan::QuickThenFull => {
-                let quick = self.take(identity.clone(), Depth::Quick).await;
-                if quick.is_unexpected() { self.take(identity, Depth::Full).await } else { quick }
-            }
-        };
+        let first = self.take(identity.clone(), plan.first_depth()).await;
+        let report =
+            if first.is_unexpected() { self.look_closer(identity, first, plan).await } else { first };
         Looked { report, took: begun.elapsed() }
+    }
+
+    /// Looks again where the provider tells more than its list did, or where the first look was a quick one.
+    async fn look_closer(&self, identity: Identity, first: Report, plan: Plan) -> Report {
+        let (detailed, gap) = match self.identities.details(&identity).await {
+            Ok(detailed) => (detailed, None),
+            Err(error) => (identity.clone(), Some(source::gap(&error))),
+        };
+        let mut report = match plan {
+            Plan::QuickThenFull => self.take(detailed, Depth::Full).await,
+            Plan::Full | Plan::Quick if detailed != identity => self.take(detailed, plan.first_depth()).await,
+            Plan::Full | Plan::Quick => first,
+        };
+        report.gaps.extend(gap);
+        report
     }
 
     async fn take(&self, identity: Identity, depth: Depth) -> Report {

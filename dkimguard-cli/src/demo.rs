@@ -211,8 +211,8 @@ fn summary() -> String {
 fn no_servers(error: &io::Error) -> Failure {
     let addresses: Vec<String> = healthy(1).addresses().map(|address| address.to_string()).collect();
     let hint = format!(
-        "the demo listens on {}, over UDP and TCP, on one port between 20000 and 31999: allow that, and on macOS \
-         add each address with 'sudo ifconfig lo0 alias ADDRESS'",
+        "the demo listens on {}, over UDP and TCP, on one port between 20000 and 31999: allow that, and 64 open \
+         files ('ulimit -n'); on macOS add each address with 'sudo ifconfig lo0 alias ADDRESS'",
         addresses.join(", ")
     );
     Failure::new(Code::System, format!("cannot serve the demo's zones on loopback: {error}")).with_hint(hint)

@@ -20,6 +20,8 @@ pub(crate) struct Renderer {
     output: Output,
     /// Whether no paragraph has been printed yet.
     is_blank: bool,
+    /// Whether a healthy domain is told in one line, for there are others to read about.
+    is_brief: bool,
     /// The verdicts printed so far.
     verdicts: Vec<Verdict>,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Renderer {
 impl Renderer {
     /// A renderer that has printed nothing.
     pub(crate) fn new(output: Output) -> Self {
-        Self { output, is_blank: true, verdicts: Vec::new() }
+        Self { output, is_blank: true, is_brief: false, verdicts: Vec::new() }
     }
 
     /// How much is said beside the outcome.
@@ -40,16 +42,26 @@ impl Renderer {
         self.output.format == Format::Text
     }
 
+    /// Says how many subjects are to come, if that is known. Of several, a healthy one is told in one line.
+    pub(crate) fn expect(&mut self, count: Option<usize>) {
+        self.is_brief = count != Some(1) && self.output.verbosity < Verbosity::Steps;
+    }
+
     /// Prints one report.
     ///
     /// # Errors
     /// Standard output can't be written; a closed pipe is [`io::ErrorKind::BrokenPipe`].
     pub(crate) fn report(&mut self, report: &Report) -> io::Result<()> {
         self.verdicts.push(report.verdict);
-        match self.output.format {
-            Format::Json => print_json(report),
-            Format::Text => self.paragraph(&report.text(Paint::Ansi).to_string()),
+        if self.output.format == Format::Json {
+            return print_json(report);
         }
+        let in_one_line = self.is_brief && report.verdict == Verdict::Healthy && !report.is_unexpected();
+        if in_one_line {
+            self.is_blank = false;
+            return self.print(&format!("{}\n", report.line(Paint::Ansi)));
+        }
+        self.paragraph(&report.text(Paint::Ansi).to_string())
     }
 
     /// Tells people something between the reports; the JSON is reports only.

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use dkimguard_core::look::Authoritative;
+use dkimguard_core::look::{Authoritative, DNS_PORT};
 use dkimguard_core::name::Name;
 
 use crate::args::{Check, OutputFlags, format_of};
 use crate::config::{Config, SourceName};
 use crate::failure::{Code, Failure};
 use crate::value::{
-    Attempts, BadValue, Color, DNS_PORT, DepthChoice, Domain, Format, Port, Region, Resolver, RoleArn,
-    SourceKind, Switch, Text, Timeout, Verbose,
+    Attempts, BadValue, Color, DepthChoice, Domain, Format, Port, Region, Resolver, RoleArn, SourceKind,
+    Switch, Text, Timeout, Verbose,
 };
 
 /// How long one attempt waits, unless told otherwise.
@@ -399,7 +399,7 @@ mod tests {
         assert_eq!(settings.look.timeout, Duration::from_millis(2500));
         assert_eq!(settings.look.attempts.get(), 3);
         let resolvers: Vec<String> = settings.look.resolvers.iter().map(|r| r.0.to_string()).collect();
-        assert_eq!(resolvers, ["192.0.2.1:53", "[2001:db8::2]:53"]);
+        assert_eq!(resolvers, ["resolver 192.0.2.1:53", "resolver [2001:db8::2]:53"]);
         assert_eq!(settings.source, Source::Ses { regions: Regions::All, roles: Vec::new() });
         assert_eq!(output.format, Format::Json, "a variable that is set to nothing is not set");
         assert_eq!(output.verbosity, Verbosity::Questions);

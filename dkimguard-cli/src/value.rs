@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use dkimguard_core::look::{DNS_PORT, Vantage};
 use dkimguard_core::name::Name;
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de};
@@ -13,8 +14,12 @@ use thiserror::Error;
 
 use crate::failure::Code;
 
-/// The port of DNS.
-pub(crate) const DNS_PORT: u16 = 53;
+/// The port of DNS over TLS (RFC 7858 §3.1).
+const TLS_PORT: u16 = 853;
+/// The port of HTTPS.
+const HTTPS_PORT: u16 = 443;
+/// The path at which resolvers behind HTTPS are found by convention (RFC 8484 §4.1.1 shows it).
+const HTTPS_PATH: &str = "/dns-query";
 /// The longest time-out: a look with a silent server in it should still end before a person gives up.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 /// The most attempts; beyond that a look is a flood.
@@ -149,30 +154,57 @@ impl FromStr for RoleArn {
     }
 }
 
-/// The address of a recursive resolver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Resolver(pub(crate) SocketAddr);
+/// A recursive resolver: an address, or an address behind TLS or HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resolver(pub(crate) Vantage);
 
 impl FromStr for Resolver {
     type Err = BadValue;
 
     fn from_str(text: &str) -> Result<Self, BadValue> {
-        let bare =
-            text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|ip| ip.contains(':'));
-        let address = text
-            .parse::<SocketAddr>()
-            .or_else(|_| bare.unwrap_or(text).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS_PORT)));
-        match address {
-            Ok(address) if address.port() != 0 => Ok(Self(address)),
-            _ => Err(BadValue::new(
+        let vantage = if let Some(rest) = text.strip_prefix("tls://") {
+            let (rest, name) = rest.split_once('#').unwrap_or((rest, ""));
+            socket_address(rest, TLS_PORT)
+                .map(|address| Vantage::Tls { address, server_name: server_name(name, address) })
+        } else if let Some(rest) = text.strip_prefix("https://") {
+            let (rest, name) = rest.split_once('#').unwrap_or((rest, ""));
+            let (rest, path) = match rest.find('/') {
+                Some(at) => rest.split_at(at),
+                None => (rest, HTTPS_PATH),
+            };
+            socket_address(rest, HTTPS_PORT).map(|address| Vantage::Https {
+                address,
+                server_name: server_name(name, address),
+                path: path.to_owned(),
+            })
+        } else {
+            socket_address(text, DNS_PORT).map(|address| Vantage::Resolver { address })
+        };
+        vantage.map(Self).ok_or_else(|| {
+            BadValue::new(
                 Code::BadResolver,
                 text,
                 "is not the address of a resolver",
-                "write an IP address, with a port where it isn't 53: 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 \
-                 or [2001:db8::53]:5353",
-            )),
-        }
+                "write an IP address, with a port where it isn't 53: 192.0.2.53, 192.0.2.53:5353, 2001:db8::53, \
+                 [2001:db8::53]:5353; or tls://192.0.2.53#dns.example, https://192.0.2.53/dns-query#dns.example",
+            )
+        })
     }
+}
+
+/// An IP address with or without a port, IPv6 in brackets or not.
+fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|ip| ip.contains(':'));
+    let address = text
+        .parse::<SocketAddr>()
+        .or_else(|_| bare.unwrap_or(text).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port)))
+        .ok()?;
+    (address.port() != 0).then_some(address)
+}
+
+/// The name that the certificate must have: the one given, else the address.
+fn server_name(given: &str, address: SocketAddr) -> String {
+    if given.is_empty() { address.ip().to_string() } else { given.to_owned() }
 }
 
 /// A port.
@@ -382,13 +414,27 @@ mod tests {
 
     #[test]
     fn a_resolver_is_an_address_with_or_without_a_port() {
-        let resolver = |text: &str| Some(Resolver(text.parse().expect("an address")));
+        let address = |text: &str| text.parse().expect("an address");
+        let resolver = |text: &str| Some(Resolver(Vantage::Resolver { address: address(text) }));
+        let tls = |text: &str, name: &str| {
+            Some(Resolver(Vantage::Tls { address: address(text), server_name: name.to_owned() }))
+        };
+        let https = |text: &str, name: &str, path: &str| {
+            let (server_name, path) = (name.to_owned(), path.to_owned());
+            Some(Resolver(Vantage::Https { address: address(text), server_name, path }))
+        };
         reads(&[
             ("192.0.2.53", resolver("192.0.2.53:53")),
             ("192.0.2.53:5353", resolver("192.0.2.53:5353")),
             ("2001:db8::1", resolver("[2001:db8::1]:53")),
             ("[2001:db8::1]", resolver("[2001:db8::1]:53")),
             ("[2001:db8::1]:5353", resolver("[2001:db8::1]:5353")),
+            ("tls://192.0.2.53", tls("192.0.2.53:853", "192.0.2.53")),
+            ("tls://[2001:db8::1]:8853#dns.example", tls("[2001:db8::1]:8853", "dns.example")),
+            ("https://192.0.2.53", https("192.0.2.53:443", "192.0.2.53", "/dns-query")),
+            ("https://192.0.2.53:8443/ask#dns.example", https("192.0.2.53:8443", "dns.example", "/ask")),
+            ("https://dns.example/dns-query", None),
+            ("tcp://192.0.2.53", None),
             ("[192.0.2.53]", None),
             ("192.0.2.53:0", None),
             ("192.0.2.53:65536", None),

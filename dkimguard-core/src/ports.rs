@@ -56,6 +56,12 @@ pub trait IdentitySource: Debug + Send + Sync {
 
     /// All identities, in the provider's cheap way. The stream goes on behind an error.
     fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>>;
+
+    /// An identity with everything that the provider tells of it. A cheap list may assume what is usual; whoever
+    /// finds that its records don't hold asks here before believing it. By default the identity as it is.
+    async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+        Ok(identity.clone())
+    }
 }
 
 /// Tells the time; the seam for tests.
@@ -95,6 +101,10 @@ macro_rules! forward {
 
             fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
                 (**self).identities()
+            }
+
+            async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+                (**self).details(identity).await
             }
         }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dkimguard_core::error::LookupError;
-use dkimguard_core::identity::{ExpectedValue, Identity, ProviderStatus, Selector};
+use dkimguard_core::identity::{ExpectedValue, Identity, ProviderStatus, Selector, Targets};
 use dkimguard_core::judge::{Depth, Report, Verdict};
 use dkimguard_core::look::{Authoritative, Look, Places, Question, Rcode, Response, Vantage};
 use dkimguard_core::ports::DnsLookup;
@@ -321,6 +321,19 @@ const SCENARIOS: &[Scenario] = &[
     unknown("a status that this version does not know", |s| {
         s.identity.status = ProviderStatus::Other("ON_HOLD".to_owned());
     }, &[]),
+    unknown("the provider did not tell the zone of the targets, and they are in another than usual", |s| {
+        s.identity.targets = Targets::Assumed;
+        for token in ["aaa", "bbb", "ccc"] {
+            s.world.replace(&format!("{token}._domainkey.example.com CNAME {token}.dkim.eu-west-3.amazonses.com"));
+        }
+    }, &[]),
+    healthy("the provider did not tell the zone of the targets, and they are in the usual one", |s| {
+        s.identity.targets = Targets::Assumed;
+    }),
+    failing("the provider did not tell the zone of the targets, and a record is missing", |s| {
+        s.identity.targets = Targets::Assumed;
+        s.world.remove(BBB);
+    }, &["record-missing"]),
     unknown("nobody knows what the provider says", |s| s.identity.status = ProviderStatus::Unknown, &[]),
 ];
 

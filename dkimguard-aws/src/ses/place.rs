@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{SesSource, claim};
 use crate::account::{Account, gap};
-use crate::call::{Pace, call};
+use crate::call::{Pace, Tries, call};
 use crate::fault::Fault;
 use crate::operation::Operation;
 use crate::region::Region;
@@ -38,19 +38,6 @@ pub(crate) struct Place {
     usual_zone: OnceCell<Name>,
 }
 
-/// An identity, and whether the zone of its keys is known or only usual.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) identity: Identity,
-    pub(super) zone_is_assumed: bool,
-}
-
-impl Told {
-    fn in_full(identity: Identity) -> Self {
-        Self { identity, zone_is_assumed: false }
-    }
-}
-
 impl Place {
     pub(crate) fn new(account: &Account, region: Region, pace: Arc<Pace>) -> Self {
         let (v1, v2) = (account.ses_v1(&region), account.ses_v2(&region));
@@ -62,28 +49,25 @@ impl Place {
     }
 
     /// The identity of a domain; none if SES says that it doesn't know it.
-    pub(super) async fn find(&self, domain: &Name) -> Result<Option<Told>, Fault> {
+    pub(super) async fn find(&self, domain: &Name) -> Result<Option<Identity>, Fault> {
         match self.ask(domain).await {
-            Ok(identity) => Ok(Some(Told::in_full(identity))),
+            Ok(identity) => Ok(Some(identity)),
             Err(fault) if fault.kind == ProviderErrorKind::NotFound => Ok(None),
-            Err(fault) if fault.kind == ProviderErrorKind::Denied => {
+            // Without credentials nothing else would answer either.
+            Err(fault) if fault.kind == ProviderErrorKind::Credentials => Err(fault),
+            Err(fault) => match self.ask_v1(std::slice::from_ref(domain), Tries::One).await {
                 // v1 tells less, and has a permission of its own.
-                match self.ask_v1(std::slice::from_ref(domain)).await {
-                    Ok(told) => match told.get(domain) {
-                        Some(told) if claim::is_known(told) => {
-                            Ok(Some(self.without_details(domain, told, &fault)))
-                        }
-                        _ => Err(fault),
-                    },
-                    Err(_) => Err(fault),
-                }
-            }
-            Err(fault) => Err(fault),
+                Ok(told) => match told.get(domain).filter(|told| claim::is_known(told)) {
+                    Some(told) => Ok(Some(self.without_details(domain, told, &fault))),
+                    None => Err(fault),
+                },
+                Err(_) => Err(fault),
+            },
         }
     }
 
     /// All identities that are domains. The stream goes on behind an error.
-    pub(super) fn identities(&self) -> BoxStream<'_, Result<Told, Fault>> {
+    pub(super) fn identities(&self) -> BoxStream<'_, Result<Identity, Fault>> {
         stream::once(self.list())
             .flat_map(move |(domains, errors)| {
                 let told = if domains.len() <= SesSource::ONE_BY_ONE {
@@ -101,7 +85,7 @@ impl Place {
         self.ask_v2(domain).await.map(|told| claim::from_v2(domain, &self.region, &told))
     }
 
-    fn one_by_one(&self, domains: Vec<Name>) -> BoxStream<'_, Result<Told, Fault>> {
+    fn one_by_one(&self, domains: Vec<Name>) -> BoxStream<'_, Result<Identity, Fault>> {
         stream::iter(domains)
             .map(move |domain| self.find_listed(domain))
             .buffered(AT_ONCE)
@@ -110,7 +94,7 @@ impl Place {
     }
 
     /// v1 for a hundred at a time, then v2 for those of which v1 doesn't tell enough.
-    fn in_hundreds(&self, domains: &[Name]) -> BoxStream<'_, Result<Told, Fault>> {
+    fn in_hundreds(&self, domains: &[Name]) -> BoxStream<'_, Result<Identity, Fault>> {
         let hundreds: Vec<_> = domains.chunks(HUNDRED).map(<[Name]>::to_vec).collect();
         stream::iter(hundreds)
             .then(move |hundred| self.hundred(hundred))
@@ -120,7 +104,7 @@ impl Place {
                     Step::Done(told) => Some(*told),
                     Step::Ask(domain, None) => self.find_listed(domain).await,
                     Step::Ask(domain, Some(told)) => match self.ask(&domain).await {
-                        Ok(identity) => Some(Told::in_full(identity)),
+                        Ok(identity) => Some(identity),
                         Err(fault) if fault.kind == ProviderErrorKind::NotFound => None,
                         Err(fault) => Some(self.without_details(&domain, &told, &fault)),
                     },
@@ -132,7 +116,7 @@ impl Place {
     }
 
     async fn hundred(&self, domains: Vec<Name>) -> Vec<Step> {
-        let mut told = match self.ask_v1(&domains).await {
+        let mut told = match self.ask_v1(&domains, Tries::Three).await {
             Ok(told) => told,
             // One by one would take minutes and most likely fail as well; the next look is the better try.
             Err(fault) if fault.is_transient() => {
@@ -145,7 +129,7 @@ impl Place {
         let mut zone = self.learn_usual_zone(plain.take(CANDIDATES)).await;
         let steps = domains.into_iter().map(|domain| {
             if let Some(identity) = zone.asked.remove(&domain) {
-                return Step::Done(Box::new(Told::in_full(identity)));
+                return Step::Done(Box::new(identity));
             }
             match told.remove(&domain) {
                 Some(told) if claim::is_plain(&told) => {
@@ -182,13 +166,10 @@ impl Place {
     }
 
     /// An identity that v1 tells enough about, with its keys in the zone that is usual.
-    fn usual(&self, domain: &Name, told: &IdentityDkimAttributes, zone: &UsualZone) -> Told {
+    fn usual(&self, domain: &Name, told: &IdentityDkimAttributes, zone: &UsualZone) -> Identity {
         match &zone.fault {
             Some(fault) if self.usual_zone.get().is_none() => self.without_details(domain, told, fault),
-            _ => {
-                let identity = claim::from_v1(domain, &self.region, told, &self.likely_zone());
-                Told { identity, zone_is_assumed: true }
-            }
+            _ => claim::from_v1(domain, &self.region, told, &self.likely_zone()),
         }
     }
 
@@ -197,7 +178,7 @@ impl Place {
     }
 
     /// An identity that v1 tells of, while v2 can't be asked.
-    fn without_details(&self, domain: &Name, told: &IdentityDkimAttributes, fault: &Fault) -> Told {
+    fn without_details(&self, domain: &Name, told: &IdentityDkimAttributes, fault: &Fault) -> Identity {
         let zone = self.likely_zone();
         let mut identity = claim::from_v1(domain, &self.region, told, &zone);
         let detail = format!(
@@ -207,11 +188,11 @@ impl Place {
             way_out(fault),
         );
         identity.gaps.push(gap(detail, fault));
-        Told { identity, zone_is_assumed: true }
+        identity
     }
 
     /// An identity that is on the list.
-    async fn find_listed(&self, domain: Name) -> Option<Told> {
+    async fn find_listed(&self, domain: Name) -> Option<Identity> {
         match self.find(&domain).await {
             Ok(told) => told,
             Err(fault) => Some(self.untold(&domain, &fault)),
@@ -219,7 +200,7 @@ impl Place {
     }
 
     /// An identity of which only its name is known.
-    fn untold(&self, domain: &Name, fault: &Fault) -> Told {
+    fn untold(&self, domain: &Name, fault: &Fault) -> Identity {
         let mut identity = claim::untold(domain, &self.region);
         let detail = format!(
             "{} failed ({}), so nothing is known of it; {}",
@@ -228,7 +209,7 @@ impl Place {
             way_out(fault)
         );
         identity.gaps.push(gap(detail, fault));
-        Told::in_full(identity)
+        identity
     }
 
     /// The names of all identities that are domains, and what went wrong on the way.
@@ -238,7 +219,7 @@ impl Place {
         let mut next = None;
         loop {
             let request = self.v2.list_email_identities().page_size(PAGE).set_next_token(next.clone());
-            let page = match call(operation, &self.pace, || request.clone().send()).await {
+            let page = match call(operation, &self.pace, Tries::Three, || request.clone().send()).await {
                 Ok(page) => page,
                 Err(fault) => {
                     faults.push(fault);
@@ -272,13 +253,18 @@ impl Place {
 
     async fn ask_v2(&self, domain: &Name) -> Result<GetEmailIdentityOutput, Fault> {
         let request = self.v2.get_email_identity().email_identity(domain.to_string());
-        call(Operation::GetEmailIdentity, &self.pace, || request.clone().send()).await
+        call(Operation::GetEmailIdentity, &self.pace, Tries::Three, || request.clone().send()).await
     }
 
-    async fn ask_v1(&self, domains: &[Name]) -> Result<HashMap<Name, IdentityDkimAttributes>, Fault> {
+    async fn ask_v1(
+        &self,
+        domains: &[Name],
+        tries: Tries,
+    ) -> Result<HashMap<Name, IdentityDkimAttributes>, Fault> {
         let names = domains.iter().map(ToString::to_string).collect();
         let request = self.v1.get_identity_dkim_attributes().set_identities(Some(names));
-        let told = call(Operation::GetIdentityDkimAttributes, &self.pace, || request.clone().send()).await?;
+        let told =
+            call(Operation::GetIdentityDkimAttributes, &self.pace, tries, || request.clone().send()).await?;
         let named =
             told.dkim_attributes.into_iter().filter_map(|(name, told)| Some((name.parse().ok()?, told)));
         Ok(named.collect())
@@ -288,7 +274,7 @@ impl Place {
 /// What is left to do for one identity of a hundred.
 enum Step {
     /// Nothing.
-    Done(Box<Told>),
+    Done(Box<Identity>),
     /// Ask v2; this is what v1 told, if anything.
     Ask(Name, Option<IdentityDkimAttributes>),
 }

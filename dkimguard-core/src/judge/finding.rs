@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::diagnosis::Cause;
 use crate::error::LookupError;
-use crate::identity::{Expected, ExpectedValue};
+use crate::identity::{Expected, ExpectedValue, Targets};
 use crate::key_record::{KeyRecord, PublicKey};
 use crate::look::{Observation, Rcode, Response, Survey, Vantage};
 use crate::name::Name;
@@ -89,17 +89,27 @@ pub(super) enum Trouble {
     Elsewhere,
     /// The question couldn't be sent from here.
     Here,
+    /// What must be there is itself only assumed.
+    Assumed,
 }
 
 /// Compares an expected record with what a vantage point answered; none if it wasn't asked there.
-pub(super) fn compare(expected: &Expected, vantage: &Vantage, survey: &Survey) -> Option<Finding> {
+pub(super) fn compare(
+    expected: &Expected,
+    targets: Targets,
+    vantage: &Vantage,
+    survey: &Survey,
+) -> Option<Finding> {
     let observation = survey.at(vantage, &expected.name, expected.value.kind())?;
     let sight = match trouble(observation, survey) {
         Some(trouble) => Sight::Nothing(trouble),
         None => {
             observation.outcome.as_ref().map_or(Sight::Nothing(Trouble::Here), |response| {
                 match &expected.value {
-                    ExpectedValue::Cname(target) => see_cname(expected, target, response, vantage, survey),
+                    ExpectedValue::Cname(target) => {
+                        let sight = see_cname(expected, target, response, vantage, survey);
+                        if targets == Targets::Assumed { without_assumption(sight, target) } else { sight }
+                    }
                     ExpectedValue::Key(_) | ExpectedValue::AnyKey => {
                         see_key(expected, response, vantage, survey)
                     }
@@ -182,6 +192,16 @@ fn see_cname(
         }
         [only] if only == target => Sight::Holds,
         ref targets => Sight::Targets(targets.iter().map(|&target| target.clone()).collect()),
+    }
+}
+
+/// What is left of a sight where the target's zone is only assumed: the same token in another zone may be right.
+fn without_assumption(sight: Sight, target: &Name) -> Sight {
+    match &sight {
+        Sight::Targets(seen) if seen.len() == 1 && seen[0].labels().next() == target.labels().next() => {
+            Sight::Nothing(Trouble::Assumed)
+        }
+        _ => sight,
     }
 }
 

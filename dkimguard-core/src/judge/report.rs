@@ -101,7 +101,9 @@ impl Report {
             .map(|expected| {
                 let servers = survey.zone_of(&expected.name).map_or_else(Vec::new, Delegation::vantages);
                 let vantages = servers.iter().chain(&survey.resolvers);
-                let findings = vantages.filter_map(|vantage| compare(&expected, vantage, survey)).collect();
+                let findings = vantages
+                    .filter_map(|vantage| compare(&expected, identity.targets, vantage, survey))
+                    .collect();
                 RecordReport { expected, findings }
             })
             .collect();

@@ -101,11 +101,8 @@ impl Text<'_> {
             let cells = chunk.len() * 9;
             let longest = vantages.iter().map(|vantage| place(vantage).len()).max().unwrap_or(0);
             let column = longest.min(WIDTH - cells - 2);
-            write!(f, "  {:column$}", "")?;
-            for number in (start..).take(chunk.len()) {
-                write!(f, "  {:7}", format!("[{number}]"))?;
-            }
-            writeln!(f)?;
+            let numbers = (start..).take(chunk.len()).map(|number| format!("{:7}", format!("[{number}]")));
+            writeln!(f, "  {:column$}  {}", "", numbers.collect::<Vec<_>>().join("  ").trim_end())?;
             for vantage in vantages {
                 let place = place(vantage);
                 if place.len() > column {
@@ -114,15 +111,11 @@ impl Text<'_> {
                 } else {
                     write!(f, "  {place:column$}")?;
                 }
-                for record in chunk {
-                    let state = record
-                        .findings
-                        .iter()
-                        .find(|finding| finding.observation.vantage == *vantage)
-                        .map(|finding| finding.state);
-                    write!(f, "  {}", self.cell(state))?;
-                }
-                writeln!(f)?;
+                let cells = chunk.iter().map(|record| {
+                    let here = record.findings.iter().find(|finding| finding.observation.vantage == *vantage);
+                    self.cell(here.map(|finding| finding.state))
+                });
+                writeln!(f, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
             }
             for (number, record) in (start..).zip(chunk) {
                 let value = record.expected.value.to_string();
@@ -150,7 +143,7 @@ impl fmt::Display for Text<'_> {
         let report = self.report;
         let verdict = self.painted(report.verdict.as_str().to_uppercase(), report.verdict);
         writeln!(f, "{verdict}  {}", domain(report))?;
-        wrapped(f, &capitalised(&report.summary), "")?;
+        wrapped(f, &format!("{}.", capitalised(&report.summary)), "")?;
         if let Some(provider) = self.provider() {
             wrapped(f, &provider, "")?;
         }

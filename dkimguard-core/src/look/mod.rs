@@ -1,6 +1,8 @@
 //! Looking: which servers a zone is delegated to, and what each of them, and each resolver, answers.
 
 mod delegation;
+#[cfg(all(feature = "hickory", feature = "wire"))]
+mod dns;
 #[cfg(feature = "hickory")]
 pub mod hickory;
 #[allow(clippy::module_inception)]
@@ -12,8 +14,10 @@ mod survey;
 pub mod wire;
 
 pub use delegation::{AddressLookup, Delegation, Server};
+#[cfg(all(feature = "hickory", feature = "wire"))]
+pub use dns::Dns;
 pub use look::Look;
 pub use observation::{ExtendedError, Observation, Question, Rcode, Response, Transport, Vantage};
-pub use places::{Authoritative, Places};
+pub use places::{Authoritative, DNS_PORT, Places};
 pub use survey::Survey;
 pub(crate) use survey::{doubled_name, without_underscore};

@@ -215,7 +215,7 @@ impl AddressSight<'_> {
         !self.textless.is_empty()
             || self.findings.iter().any(|(_, finding)| match finding.sight {
                 Sight::Holds => false,
-                Sight::Nothing(Trouble::Here | Trouble::Elsewhere) => false,
+                Sight::Nothing(Trouble::Here | Trouble::Elsewhere | Trouble::Assumed) => false,
                 Sight::Nothing(_) => !self.excused,
                 _ => true,
             })

@@ -208,7 +208,9 @@ pub(super) fn resolver_failing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                     Some((record, finding))
                 })
                 .filter(|(record, finding)| match finding.state {
-                    State::Unseen => trouble(&finding.observation, evidence.survey) != Some(Trouble::Here),
+                    State::Unseen => {
+                        trouble(&finding.observation, evidence.survey).is_some_and(|trouble| trouble != Trouble::Here)
+                    }
                     State::Differs => holds_at_all_servers(evidence, record),
                     State::Holds | State::Absent => false,
                 })
