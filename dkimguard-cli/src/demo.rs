@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dkimguard_core::judge::{Depth, Report, Verdict};
-use dkimguard_core::look::wire::{Limits, Wire};
-use dkimguard_core::look::{Authoritative, Look, Places, Vantage};
+use dkimguard_core::look::{Authoritative, Dns, Look, Places, Vantage};
 use dkimguard_core::ports::{Clock, SystemClock};
 use dkimguard_core::testing::{Lab, World, easy_dkim_identity};
 
@@ -135,11 +134,9 @@ async fn play(renderer: &mut Renderer) -> Result<(), Stop> {
         let addresses: Vec<String> = lab.world().addresses().map(|address| address.to_string()).collect();
         format!("name servers at {}, port {}", addresses.join(", "), lab.port())
     });
-    let places = Places {
-        resolvers: vec![Vantage::Resolver { address: lab.resolver() }],
-        authoritative: Authoritative::Ask { port: lab.port() },
-    };
-    let look = Look::new(Arc::new(Wire::new(Limits::default())), places);
+    let places = Places::new([Vantage::Resolver { address: lab.resolver() }])
+        .with_authoritative(Authoritative::Ask { port: lab.port() });
+    let look = Look::new(Arc::new(Dns::default()), places);
 
     renderer.tell(INTRODUCTION)?;
     for (number, scene) in (1..).zip(&SCENES) {
