@@ -8,9 +8,11 @@ use futures_util::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
 
 use crate::error::{LookupError, ProviderError};
+use crate::history::{History, Topic};
 use crate::identity::Identity;
 use crate::look::{Observation, Question, Response, Vantage};
 use crate::name::Name;
+use crate::zone::HostedZone;
 
 /// How many questions the provided [`DnsLookup::ask_many`] keeps under way.
 const ASK_MANY_AT_ONCE: usize = 64;
@@ -64,6 +66,29 @@ pub trait IdentitySource: Debug + Send + Sync {
     }
 }
 
+/// Shows the zones that a DNS host holds, delegated or not.
+///
+/// # For implementers
+/// - Only what was asked for is read, never a whole zone: the records at `below` and under it.
+/// - A zone of another name isn't given, be it above or below.
+#[async_trait]
+pub trait ZoneView: Debug + Send + Sync {
+    /// The zones of exactly this name that the host holds, public and private, each with its records at or
+    /// below `below`. Empty means that the host was asked and holds none.
+    async fn zones(&self, zone: &Name, below: &Name) -> Result<Vec<HostedZone>, ProviderError>;
+}
+
+/// Tells who changed what, and when.
+///
+/// # For implementers
+/// - Reading is bounded, in time and in count; where it stops before the end, [`History::bound`] says so.
+/// - An event that can't be read is left out; one whose kind isn't known too.
+#[async_trait]
+pub trait ChangeHistory: Debug + Send + Sync {
+    /// What the history tells of a topic, the latest change first.
+    async fn changes(&self, topic: &Topic) -> Result<History, ProviderError>;
+}
+
 /// Tells the time; the seam for tests.
 pub trait Clock: Debug + Send + Sync {
     /// Now.
@@ -105,6 +130,20 @@ macro_rules! forward {
 
             async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
                 (**self).details(identity).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: ZoneView + ?Sized> ZoneView for $pointer<T> {
+            async fn zones(&self, zone: &Name, below: &Name) -> Result<Vec<HostedZone>, ProviderError> {
+                (**self).zones(zone, below).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: ChangeHistory + ?Sized> ChangeHistory for $pointer<T> {
+            async fn changes(&self, topic: &Topic) -> Result<History, ProviderError> {
+                (**self).changes(topic).await
             }
         }
 

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Certainty, Change, DeadlineBasis, Depth, Diagnosis, Exposure, Finding, Gap, RecordReport, Report, Verdict,
+    Certainty, DeadlineBasis, Depth, Diagnosis, Exposure, Finding, Gap, RecordReport, Report, Verdict,
 };
+use crate::history::Change;
 use crate::identity::{ExpectedValue, IdentityId, VerificationSoa};
 use crate::look::Vantage;
 use crate::name::Name;

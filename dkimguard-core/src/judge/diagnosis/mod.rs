@@ -11,13 +11,13 @@ mod servers;
 mod time;
 mod zone;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 pub use cause::Cause;
 pub(in crate::judge) use evidence::Evidence;
 
 use super::{Exposure, Verdict};
+use crate::history::Change;
 use crate::identity::ProviderStatus;
 use crate::name::Name;
 
@@ -52,23 +52,6 @@ pub enum Certainty {
     Likely,
     /// Nothing else explains what was seen.
     Certain,
-}
-
-/// A change that explains a diagnosis.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: String,
-    /// Which call.
-    pub action: String,
-    /// With which tool.
-    pub tool: Option<String>,
-    /// Which history names it.
-    pub source: String,
-    /// The event there.
-    pub event_id: String,
 }
 
 type Rule = fn(&Evidence<'_>) -> Vec<Diagnosis>;
