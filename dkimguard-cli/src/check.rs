@@ -93,9 +93,9 @@ enum Outcome {
 
 /// One report, and how long it took.
 #[derive(Debug)]
-struct Looked {
-    report: Report,
-    took: Duration,
+pub(crate) struct Looked {
+    pub(crate) report: Report,
+    pub(crate) took: Duration,
 }
 
 /// How thoroughly the domains of this run are looked at.
@@ -305,6 +305,12 @@ impl Outcome {
 
 impl Looked {
     fn print(&self, renderer: &mut Renderer) -> io::Result<()> {
+        self.note(renderer);
+        renderer.report(&self.report)
+    }
+
+    /// Says what was done, as much of it as is asked for.
+    pub(crate) fn note(&self, renderer: &Renderer) {
         let Report { identity, verdict, depth, records, .. } = &self.report;
         renderer.note(Verbosity::Steps, || {
             let depth = match depth {
@@ -323,7 +329,6 @@ impl Looked {
                 format!("  {} at {}: {answer}: {}", observation.question, observation.vantage, finding.state)
             });
         }
-        renderer.report(&self.report)
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) enum Code {
     NoIdentities,
     /// A provider that could not tell about an identity, or a place where identities live.
     Provider,
+    /// The demo came to another verdict than it must.
+    Demo,
     /// Standard output can't be written.
     Output,
     /// The operating system refused what a look needs.
@@ -74,6 +76,7 @@ impl Code {
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",
             Self::Provider => "provider",
+            Self::Demo => "demo",
             Self::Output => "output",
             Self::System => "system",
         }
