@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use dkimguard_core::error::LookupError;
 use dkimguard_core::history::{Change, Effect, Event};
 use dkimguard_core::identity::{
-    ExpectedValue, Identity, ProviderStatus, Selector, Targets, Verification, VerificationSoa,
+    ExpectedValue, Identity, MailFrom, ProviderStatus, Selector, Targets, Verification, VerificationSoa,
 };
 use dkimguard_core::judge::{Depth, PastState, Report, State, Verdict, Witnesses};
 use dkimguard_core::look::{Authoritative, Look, Places, Question, Rcode, Response, Vantage};
@@ -602,4 +602,72 @@ fn every_scenario_has_its_verdict_its_causes_and_its_exposure() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} scenarios:\n\n{}", wrong.len(), SCENARIOS.len(), wrong.join("\n\n"));
+}
+
+struct Advised {
+    name: &'static str,
+    breaks: fn(&mut Scene),
+    advice: &'static [&'static str],
+}
+
+const fn advised(name: &'static str, breaks: fn(&mut Scene), advice: &'static [&'static str]) -> Advised {
+    Advised { name, breaks, advice }
+}
+
+#[rustfmt::skip]
+const ADVICE: &[Advised] = &[
+    advised("nothing", |_| {}, &[]),
+    advised("no DMARC policy", |s| { s.world.remove("_dmarc.example.com"); }, &["dmarc-missing"]),
+    advised("the policy of the organisational domain counts for a subdomain", |s| {
+        s.identity = easy_dkim_identity("mail.example.com");
+    }, &[]),
+    advised("a DMARC policy that cannot be looked up is not missing", |s| {
+        s.world.resolver(World::RESOLVER).fault(Fault::Rcode(Rcode::SERVFAIL).below("_dmarc.example.com"));
+    }, &[]),
+    advised("a DMARC record without a policy", |s| { s.world.replace("_dmarc.example.com TXT \"v=DMARC1\""); }, &["dmarc-invalid"]),
+    advised("two DMARC records", |s| { s.world.publish("_dmarc.example.com TXT \"v=DMARC1; p=reject\""); }, &["dmarc-invalid"]),
+    advised("another text beside the DMARC record", |s| { s.world.publish("_dmarc.example.com TXT \"hello\""); }, &[]),
+    advised("strict alignment of DKIM", |s| { s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=none; adkim=s\""); }, &["dmarc-strict-alignment"]),
+    advised("strict alignment of SPF with a MAIL FROM domain", |s| {
+        mail_from(s, MX, SPF);
+        s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=none; aspf=s\"");
+    }, &["dmarc-strict-alignment"]),
+    advised("strict alignment of SPF without a MAIL FROM domain", |s| {
+        s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=none; aspf=s\"");
+    }, &[]),
+    advised("an enforced policy while DKIM holds", |s| { s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=reject\""); }, &[]),
+    advised("an enforced policy while a record is missing", |s| {
+        s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=reject\"").remove(BBB);
+    }, &["dmarc-enforced"]),
+    advised("a MAIL FROM domain as it must be", |s| mail_from(s, MX, SPF), &[]),
+    advised("another MX", |s| mail_from(s, "MX 10 mx.example.com", SPF), &["mail-from-mx"]),
+    advised("two MX", |s| { mail_from(s, MX, SPF); s.world.publish("bounce.example.com MX 20 mx.example.com"); }, &["mail-from-mx"]),
+    advised("no SPF record", |s| mail_from(s, MX, "TXT \"hello\""), &["mail-from-spf"]),
+    advised("an SPF record without the provider", |s| mail_from(s, MX, "TXT \"v=spf1 include:example.net ~all\""), &["mail-from-spf"]),
+    advised("two SPF records", |s| { mail_from(s, MX, SPF); s.world.publish("bounce.example.com TXT \"v=spf1 -all\""); }, &["mail-from-spf"]),
+    advised("a short TTL", |s| { s.world.replace("aaa._domainkey.example.com 5 CNAME aaa.dkim.amazonses.com"); }, &["ttl-short"]),
+    advised("a long memory of absences", |s| {
+        s.world.replace("example.com 86400 SOA ns1.example.com hostmaster.example.com 2 3600 600 86400 86400");
+    }, &["negative-ttl-long"]),
+    advised("an own key of 1024 bits", |s| own_key(s, SHORT), &["key-1024"]),
+    advised("an own key of 2048 bits", |s| own_key(s, KEY), &[]),
+];
+
+const MX: &str = "MX 10 feedback-smtp.us-east-1.amazonses.com";
+const SPF: &str = "TXT \"v=spf1 include:amazonses.com ~all\"";
+const SHORT: &str = "v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDKSleNogL/hymN0SozBi1K8WYCQTu6ulyBCb+2Zqne099iAe5NGelIZs0JqBm1TPP0nlDLH40GqlWPaH9J/rrnj1RKihvA8vRM2MqlHNXcf1qfVyZeRyBpgCxXwj+Jd/Dcdbjw5+ZuC9s2SRDM4vMeImcMLGqRBECec+dTB6K2JwIDAQAB";
+
+fn mail_from(scene: &mut Scene, mx: &str, spf: &str) {
+    let domain = name("bounce.example.com");
+    scene.identity.mail_from = Some(MailFrom { domain, mx: name("feedback-smtp.us-east-1.amazonses.com") });
+    scene.world.publish(&format!("bounce.example.com {mx}\nbounce.example.com {spf}"));
+}
+
+#[test]
+fn every_piece_of_advice_is_given_where_it_helps_and_nowhere_else() {
+    for case in ADVICE {
+        let report = take(case.breaks);
+        let advice: Vec<&str> = report.advice.iter().map(|advice| advice.code()).collect();
+        assert_eq!(advice, case.advice, "{}\n{report}", case.name);
+    }
 }

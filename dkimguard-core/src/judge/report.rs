@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::{Span, Timestamp};
 use serde::Serialize;
 
+use super::advice::{Advice, advise};
 use super::diagnosis::{Evidence, diagnose, topic};
 use super::finding::compare;
 use super::gap::gaps;
@@ -41,6 +42,8 @@ pub struct Report {
     pub causes: Vec<Diagnosis>,
     /// Each expected record, and how it stands at each vantage point.
     pub records: Vec<RecordReport>,
+    /// What would be better otherwise; it changes no verdict.
+    pub advice: Vec<Advice>,
     /// What could not be looked at.
     pub gaps: Vec<Gap>,
 }
@@ -102,6 +105,7 @@ impl Report {
         let evidence = Evidence::new(&identity, &records, survey, witnesses, at);
         let causes = diagnose(&evidence);
         let (verdict, summary) = verdict(&evidence, &causes, depth);
+        let advice = if depth == Depth::Full { advise(&evidence, verdict) } else { Vec::new() };
         let mut gaps_seen = identity.gaps.clone();
         if depth == Depth::Full {
             gaps_seen.extend(gaps(&evidence));
@@ -115,6 +119,7 @@ impl Report {
             summary,
             exposure,
             causes,
+            advice,
             gaps: gaps_seen,
             records,
             identity,
@@ -152,6 +157,7 @@ impl Report {
             exposure: Exposure::default(),
             causes: Vec::new(),
             records: Vec::new(),
+            advice: Vec::new(),
             gaps,
         }
     }

@@ -8,7 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt, iter};
 use super::delegation::{AddressLookup, Delegation, Guide};
 use super::{Authoritative, Observation, Places, Question, Rcode, Vantage};
 use crate::error::LookupError;
-use crate::identity::{Expected, ExpectedValue};
+use crate::identity::{Expected, ExpectedValue, Identity};
 use crate::name::Name;
 use crate::ports::DnsLookup;
 use crate::record::{RecordData, RecordKind};
@@ -86,10 +86,12 @@ impl Survey {
 pub(super) async fn survey(
     dns: &dyn DnsLookup,
     places: &Places,
-    domain: &Name,
+    identity: &Identity,
     expected: &[Expected],
     seed: u64,
 ) -> Survey {
+    let domain = identity.domain();
+    let beside = questions_beside(identity);
     let sibling = expected
         .first()
         .and_then(|expected| expected.name.parent())
@@ -99,7 +101,7 @@ pub(super) async fn survey(
         Authoritative::Ask { .. } => None,
         Authoritative::Skip => Some((domain, sibling.as_ref())),
     };
-    let through_resolvers = survey_resolvers(dns, &places.resolvers, expected, clues);
+    let through_resolvers = survey_resolvers(dns, &places.resolvers, expected, &beside, clues);
     let mut survey = match places.authoritative {
         Authoritative::Skip => Survey { observations: through_resolvers.await, ..Survey::default() },
         Authoritative::Ask { port } => {
@@ -404,15 +406,34 @@ pub(crate) fn without_underscore(name: &Name) -> Option<Name> {
         .ok()
 }
 
+/// What is asked for advice: the MAIL FROM domain's MX and SPF, and the DMARC policy of the domain and of its
+/// organisational domain.
+fn questions_beside(identity: &Identity) -> Vec<Question> {
+    let mut questions = Vec::new();
+    if let Some(mail_from) = &identity.mail_from {
+        questions.extend(
+            [RecordKind::Mx, RecordKind::Txt].map(|kind| Question::new(mail_from.domain.clone(), kind)),
+        );
+    }
+    let domain = identity.domain();
+    let organisation = domain.registered_domain().filter(|organisation| organisation != domain);
+    let places = [Some(domain.clone()), organisation];
+    let policies = places.into_iter().flatten().filter_map(|place| place.child("_dmarc").ok());
+    questions.extend(policies.map(|name| Question::new(name, RecordKind::Txt)));
+    questions
+}
+
 /// Asks each resolver each record, and what tells a broken signature from a broken server.
 async fn survey_resolvers(
     dns: &dyn DnsLookup,
     resolvers: &[Vantage],
     expected: &[Expected],
+    beside: &[Question],
     clues: Option<(&Name, Option<&Name>)>,
 ) -> Vec<Observation> {
     let looks = resolvers.iter().map(|resolver| async move {
         let mut questions = vec![control_question()];
+        questions.extend_from_slice(beside);
         for expected in expected {
             questions.extend(record_questions(expected));
             let target = expected.value.target();
