@@ -11,7 +11,7 @@ use dkimguard_core::history::{Change, Effect, Event};
 use dkimguard_core::identity::{
     ExpectedValue, Identity, MailFrom, ProviderStatus, Selector, Targets, Verification, VerificationSoa,
 };
-use dkimguard_core::judge::{Depth, PastState, Report, State, Verdict, Witnesses};
+use dkimguard_core::judge::{Advice, Depth, PastState, Report, State, Verdict, Witnesses};
 use dkimguard_core::look::{Authoritative, Look, Places, Question, Rcode, Response, Vantage};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::DnsLookup;
@@ -667,7 +667,7 @@ fn mail_from(scene: &mut Scene, mx: &str, spf: &str) {
 fn every_piece_of_advice_is_given_where_it_helps_and_nowhere_else() {
     for case in ADVICE {
         let report = take(case.breaks);
-        let advice: Vec<&str> = report.advice.iter().map(|advice| advice.code()).collect();
+        let advice: Vec<&str> = report.advice.iter().map(Advice::code).collect();
         assert_eq!(advice, case.advice, "{}\n{report}", case.name);
     }
 }

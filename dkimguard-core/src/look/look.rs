@@ -70,11 +70,11 @@ impl Look {
         let dns = &*self.dns;
         if depth == Depth::Quick {
             let survey = glance(dns, &self.places, &expected, seed).await;
-            return Report::judge(identity, expected, &survey, &witnesses, depth, at);
+            return Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         }
         let survey = survey(dns, &self.places, &identity, &expected, seed).await;
         let gaps = self.hear(&mut witnesses, &identity, &expected, &survey, at).await;
-        let mut report = Report::judge(identity, expected, &survey, &witnesses, depth, at);
+        let mut report = Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         report.gaps.extend(gaps);
         report
     }

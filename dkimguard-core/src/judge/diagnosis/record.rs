@@ -1,6 +1,6 @@
 //! The record: what stands at an expected name instead of what must.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, shortened};
 use super::{Cause, Certainty, Diagnosis, count_records, is_or_are};
 use crate::history::Effect;
 use crate::identity::{Expected, ExpectedValue};
@@ -52,7 +52,13 @@ pub(super) fn record_causes(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             Some((*cause, record, finding))
         })
         .collect();
-    FAULTS.iter().filter_map(|&(cause, _)| diagnosis(evidence, cause, &wrong)).collect()
+    // What is wrong everywhere is one diagnosis, what holds at some servers another.
+    let (somewhere, everywhere): (Vec<_>, Vec<_>) =
+        wrong.into_iter().partition(|(_, record, _)| holds_somewhere(evidence, record));
+    let diagnose = |wrong: &[(Cause, &RecordReport, &Finding)]| -> Vec<Diagnosis> {
+        FAULTS.iter().filter_map(|&(cause, _)| diagnosis(evidence, cause, wrong)).collect()
+    };
+    [diagnose(&everywhere), diagnose(&somewhere)].concat()
 }
 
 fn diagnosis(
@@ -164,6 +170,7 @@ fn words(
         .and_then(|record| evidence.witnesses(record).into_iter().find(|finding| !finding.values.is_empty()))
         .and_then(|finding| finding.values.first().cloned())
         .unwrap_or_default();
+    let shown = shortened(&seen);
     let expected = records.first().map(|record| record.expected.value.to_string()).unwrap_or_default();
     let zone = zone.map_or_else(|| "the zone".to_owned(), ToString::to_string);
     let (what, remedy) = match cause {
@@ -178,11 +185,11 @@ fn words(
                 .to_owned(),
         ),
         Cause::ValueDoubled => (
-            format!("The CNAME points at {seen}: the right target with the zone appended."),
+            format!("The CNAME points at {shown}: the right target with the zone appended."),
             "End the target with a dot, or enter it as the DNS host wants absolute names:".to_owned(),
         ),
         Cause::WrongTarget => (
-            format!("The CNAME points at {seen}, and must point at {expected}; the provider compares the value, \
+            format!("The CNAME points at {shown}, and must point at {expected}; the provider compares the value, \
                      so a detour to the right place does not do."),
             "Set exactly this value:".to_owned(),
         ),
@@ -196,7 +203,7 @@ fn words(
             ("A TXT record stands at the name, and no CNAME.".to_owned(), "Replace the TXT by this CNAME:".to_owned())
         }
         Cause::MalformedValue => (
-            format!("The CNAME points at {seen}, which is the right target but for stray characters."),
+            format!("The CNAME points at {shown}, which is the right target but for stray characters."),
             "Set the plain value:".to_owned(),
         ),
         Cause::ConflictingRecords => (
@@ -305,10 +312,22 @@ impl Place<'_> {
         !here.is_empty() && here.len() == there.len() && here.iter().all(|data| there.contains(data))
     }
 
-    /// Whether a record of the expected type is there at a variant of the name, and not by a wildcard.
+    /// Whether the expected record is there at a variant of the name; a wildcard's answer is another.
     fn exists_at(&self, name: Option<Name>) -> bool {
         let kind = self.expected.value.kind();
-        name.is_some_and(|name| !self.data_at(&name, kind).is_empty() && !self.is_by_wildcard(&name, kind))
+        let is_expected = |data: &&RecordData| match (data, &self.expected.value) {
+            (RecordData::Cname(seen), ExpectedValue::Cname(target)) => {
+                seen == target
+                    || self
+                        .suffixes()
+                        .any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
+            }
+            (RecordData::Txt(txt), _) => KeyRecord::parse(&txt.joined()).is_ok(),
+            _ => false,
+        };
+        name.is_some_and(|name| {
+            self.data_at(&name, kind).iter().any(is_expected) && !self.is_by_wildcard(&name, kind)
+        })
     }
 
     fn only_target(&self) -> Option<&Name> {
@@ -535,7 +554,7 @@ pub(super) fn no_active_key(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut lines = Vec::new();
     for (record, target) in evidence.records.iter().zip(&targets) {
         let mut seen = false;
-        for observation in &evidence.survey.observations {
+        for observation in evidence.survey.observations.iter() {
             let question = &observation.question;
             let about = question.name == **target || question.name == record.expected.name;
             if !about || question.kind != RecordKind::Txt || observation.vantage.is_authoritative() {
