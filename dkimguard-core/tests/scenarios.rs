@@ -203,6 +203,7 @@ const SCENARIOS: &[Scenario] = &[
     failing("a CNAME beside a TXT", |s| {
         s.world.publish("bbb._domainkey.example.com TXT \"beside\"");
     }, &["conflicting-records"]),
+    failing("a CNAME beside an address", |s| { s.world.publish("bbb._domainkey.example.com A 192.0.2.1"); }, &["conflicting-records"]),
     failing("two CNAMEs", |s| {
         s.world.publish("bbb._domainkey.example.com CNAME other.dkim.amazonses.com");
     }, &["conflicting-records"]),

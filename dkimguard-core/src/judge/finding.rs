@@ -192,10 +192,7 @@ fn see_cname(
 ) -> Sight {
     match response.cnames(&expected.name)[..] {
         [] => Sight::Absent,
-        [only] if has_text_beside(expected, vantage, survey) => {
-            let _ = only;
-            Sight::Conflict
-        }
+        [_] if has_data_beside(expected, vantage, survey) => Sight::Conflict,
         [only] if only == target => Sight::Holds,
         ref targets => Sight::Targets(targets.iter().map(|&target| target.clone()).collect()),
     }
@@ -211,17 +208,16 @@ fn without_assumption(sight: Sight, target: &Name) -> Sight {
     }
 }
 
-/// Whether TXT records stand at the very name that has a CNAME.
-fn has_text_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
-    survey
-        .at(vantage, &expected.name, RecordKind::Txt)
-        .and_then(|observation| observation.outcome.as_ref().ok())
-        .is_some_and(|response| {
-            response
-                .answers
-                .iter()
-                .any(|record| record.name == expected.name && record.kind() == RecordKind::Txt)
-        })
+/// Whether other records stand at the very name that has a CNAME, as far as they were asked for.
+fn has_data_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
+    [RecordKind::Txt, RecordKind::A].into_iter().any(|kind| {
+        survey
+            .at(vantage, &expected.name, kind)
+            .and_then(|observation| observation.outcome.as_ref().ok())
+            .is_some_and(|response| {
+                response.answers.iter().any(|record| record.name == expected.name && record.kind() == kind)
+            })
+    })
 }
 
 fn see_key(expected: &Expected, response: &Response, vantage: &Vantage, survey: &Survey) -> Sight {

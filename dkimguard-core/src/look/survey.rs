@@ -325,6 +325,9 @@ async fn survey_server(
     let mut questions =
         vec![Question::new(zone.clone(), RecordKind::Soa), Question::new(zone.clone(), RecordKind::Ns)];
     questions.extend(expected.iter().flat_map(|expected| record_questions(expected)));
+    // A CNAME must be alone; an address beside it shows only when it is asked for.
+    let aliases = expected.iter().filter(|expected| expected.value.target().is_some());
+    questions.extend(aliases.map(|expected| Question::new(expected.name.clone(), RecordKind::A)));
     if let Some(error) = silence {
         let silent =
             |question| Observation { question, vantage: vantage.clone(), outcome: Err(error.clone()) };
@@ -397,8 +400,9 @@ fn clue_questions<'a>(
         let names = doubled_name(&expected.name, zone).into_iter().chain(without_underscore(&expected.name));
         questions.extend(names.map(|name| Question::new(name, kind)));
         if kind == RecordKind::Cname {
-            let addresses = [RecordKind::A, RecordKind::Aaaa];
-            questions.extend(addresses.map(|kind| Question::new(expected.name.clone(), kind)));
+            questions.extend(
+                [RecordKind::A, RecordKind::Aaaa].map(|kind| Question::new(expected.name.clone(), kind)),
+            );
         }
     }
     if let (Some(sibling), false) = (sibling, questions.is_empty()) {

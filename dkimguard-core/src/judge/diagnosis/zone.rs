@@ -85,6 +85,11 @@ fn refusal<'a>(
     kind: RecordKind,
 ) -> Option<(&'a Observation, Vec<&'a ExtendedError>)> {
     let observation = evidence.survey.at(resolver, name, kind)?;
+    // A resolver that fails on the root too (its clock is wrong, say) is no witness.
+    let control = evidence.survey.at(resolver, &Name::root(), RecordKind::Ns);
+    if control.is_some_and(|control| !control.outcome.as_ref().is_ok_and(is_answer)) {
+        return None;
+    }
     let failed = |observation: &Observation| {
         observation.outcome.as_ref().is_ok_and(|response| response.rcode == Rcode::SERVFAIL)
     };
