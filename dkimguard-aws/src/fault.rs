@@ -13,7 +13,7 @@ use crate::operation::Operation;
 use crate::region::Region;
 
 /// Why a call failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) kind: ProviderErrorKind,
     /// The call that failed: the one that was meant, or the one that should have brought its credentials.
