@@ -95,6 +95,15 @@ impl Fault {
         &self.said
     }
 
+    /// What to do about what it leaves unknown.
+    pub(crate) fn way_out(&self) -> String {
+        match self.kind {
+            ProviderErrorKind::Denied => format!("allow {}", self.operation),
+            _ if self.is_transient() => "the next look may tell".to_owned(),
+            _ => "the next look will show whether it stays so".to_owned(),
+        }
+    }
+
     /// The fault as core's error: of SES in that region, unless no credentials for it could be had.
     pub(crate) fn at(self, region: &Region) -> ProviderError {
         ProviderError {

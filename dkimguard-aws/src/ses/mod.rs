@@ -3,7 +3,9 @@
 mod claim;
 mod place;
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,6 +18,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::account::{Account, Owner};
 use crate::aws::ConfigError;
+use crate::fault::Fault;
 use place::Answer;
 pub(crate) use place::Place;
 
@@ -25,6 +28,7 @@ pub(crate) use place::Place;
 /// for each other. A call that fails in a way that may pass is made up to
 /// three times, and ends within 13 seconds. Where `ses:GetEmailIdentity` fails and `ses:GetIdentityDkimAttributes`
 /// doesn't, the identity has its status and tokens from there, and a gap that says what is assumed.
+/// Credentials that are absent or refused are one error for each account, not one for each region.
 /// See the [crate's page](crate) for what a look costs.
 #[derive(Clone, Debug)]
 pub struct SesSource {
@@ -145,36 +149,54 @@ impl Holding {
 
     /// The answers of all places about one domain, with their owner.
     fn sign(&self, owner: &Owner, answers: Vec<Answer>) -> Vec<Result<Identity, ProviderError>> {
-        let signed = self.places.iter().zip(answers).filter_map(|(place, answer)| match answer {
-            Ok(Some(mut identity)) => {
-                owner.sign(&mut identity);
-                Some(Ok(identity))
-            }
-            Ok(None) => None,
-            Err(fault) => Some(Err(owner.judge(fault).at(place.region()))),
-        });
-        signed.collect()
+        let mut signature = Signature::of(owner);
+        let answers = self.places.iter().zip(answers);
+        answers.filter_map(|(place, answer)| signature.put(place, answer.transpose()?)).collect()
     }
 
     fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
         stream::once(self.account.owner())
             .flat_map(move |owner| {
-                let owner = Arc::new(owner);
-                stream::select_all(self.places.iter().map(move |place| {
-                    let owner = Arc::clone(&owner);
-                    place
-                        .identities()
-                        .map(move |answer| match answer {
-                            Ok(mut identity) => {
-                                owner.sign(&mut identity);
-                                Ok(identity)
-                            }
-                            Err(fault) => Err(owner.judge(fault).at(place.region())),
-                        })
-                        .boxed()
-                }))
+                let places = self.places.iter();
+                let answers = stream::select_all(
+                    places.map(|place| place.identities().map(move |answer| (place, answer)).boxed()),
+                );
+                let mut signature = Signature::of(owner);
+                answers.filter_map(move |(place, answer)| future::ready(signature.put(place, answer)))
             })
             .boxed()
+    }
+}
+
+/// Puts the owner under the answers of an account's places. Credentials that fail are told once, not once a region.
+struct Signature<O> {
+    owner: O,
+    has_told_of_credentials: bool,
+}
+
+impl<O: Borrow<Owner>> Signature<O> {
+    fn of(owner: O) -> Self {
+        Self { owner, has_told_of_credentials: false }
+    }
+
+    fn put(
+        &mut self,
+        place: &Place,
+        answer: Result<Identity, Fault>,
+    ) -> Option<Result<Identity, ProviderError>> {
+        let owner = self.owner.borrow();
+        match answer {
+            Ok(mut identity) => {
+                owner.sign(&mut identity);
+                Some(Ok(identity))
+            }
+            Err(fault) => {
+                let fault = owner.judge(fault);
+                let is_told =
+                    owner.is_everywhere(&fault) && mem::replace(&mut self.has_told_of_credentials, true);
+                (!is_told).then(|| Err(fault.at(place.region())))
+            }
+        }
     }
 }
 

@@ -199,7 +199,7 @@ impl Place {
             "{} failed ({}), so the keys are assumed to be in {zone}, and SES's own last look is unknown; {}",
             fault.operation,
             fault.said(),
-            way_out(fault),
+            fault.way_out(),
         );
         identity.gaps.push(gap(detail, fault));
         identity
@@ -212,7 +212,7 @@ impl Place {
             "{} failed ({}), so nothing is known of it; {}",
             fault.operation,
             fault.said(),
-            way_out(fault)
+            fault.way_out()
         );
         identity.gaps.push(gap(detail, fault));
         identity
@@ -305,12 +305,4 @@ struct UsualZone {
     asked: HashMap<Name, Identity>,
     /// Why the search ended early.
     fault: Option<Fault>,
-}
-
-fn way_out(fault: &Fault) -> String {
-    match fault.kind {
-        ProviderErrorKind::Denied => format!("allow {}", fault.operation),
-        _ if fault.is_transient() => "the next look may tell".to_owned(),
-        _ => "the next look will show whether it stays so".to_owned(),
-    }
 }
