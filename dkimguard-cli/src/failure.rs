@@ -24,6 +24,8 @@ pub(crate) enum Code {
     BadSource,
     /// A region that cannot be one.
     BadRegion,
+    /// An endpoint's URL that is none, in the AWS configuration.
+    BadEndpoint,
     /// A role that cannot be one.
     BadRole,
     /// A resolver that is no address.
@@ -64,6 +66,7 @@ impl Code {
             Self::BadDomain => "bad-domain",
             Self::BadSource => "bad-source",
             Self::BadRegion => "bad-region",
+            Self::BadEndpoint => "bad-endpoint",
             Self::BadRole => "bad-role",
             Self::BadResolver => "bad-resolver",
             Self::BadPort => "bad-port",
