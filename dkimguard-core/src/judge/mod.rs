@@ -1,6 +1,7 @@
 //! Judging: pure functions from what was seen to what it means. No I/O in this folder.
 
 mod advice;
+mod catalogue;
 mod diagnosis;
 mod finding;
 mod gap;
@@ -11,6 +12,7 @@ mod verdict;
 mod witnesses;
 
 pub use advice::{Advice, AdviceCode};
+pub use catalogue::{Entry, Explanation, Impact};
 pub use diagnosis::{Cause, Certainty, Diagnosis};
 pub use finding::{Finding, State};
 pub use gap::{Gap, Port};

@@ -241,7 +241,8 @@ fn bullet(f: &mut impl Write, text: &str) -> fmt::Result {
     fill(f, text, "   - ", "     ")
 }
 
-fn fill(f: &mut impl Write, text: &str, first: &str, rest: &str) -> fmt::Result {
+/// Writes a text, wrapped; words that are longer than a line stand whole.
+pub(super) fn fill(f: &mut impl Write, text: &str, first: &str, rest: &str) -> fmt::Result {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(first)
         .subsequent_indent(rest)
