@@ -71,6 +71,7 @@ pub mod key_record;
 pub mod look;
 pub mod name;
 pub mod ports;
+pub mod publish;
 pub mod record;
 #[cfg(feature = "testing")]
 pub mod testing;
