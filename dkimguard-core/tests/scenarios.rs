@@ -683,6 +683,10 @@ fn every_scenario_has_its_verdict_its_causes_and_its_exposure() {
         let report = take(scenario.breaks);
         let causes: Vec<&str> = report.causes.iter().map(|cause| cause.cause.code()).collect();
         let exposure = (report.exposure.bad, report.exposure.of);
+        for cause in &report.causes {
+            // What a report says to do and what `explain` says are one text.
+            assert!(cause.remedy.starts_with(cause.cause.remedy()), "{}: {}", scenario.name, cause.remedy);
+        }
         if (report.verdict, &causes[..], exposure) != (scenario.verdict, scenario.causes, scenario.exposure) {
             wrong.push(format!(
                 "{}: wanted {} {:?} {:?}, got {} {causes:?} {exposure:?}\n{report}",

@@ -116,7 +116,7 @@ pub(in crate::judge) const RESOLVER_FAILING: Explanation = Explanation {
     seen: "The failure came from that resolver alone, and the name servers hold the records.",
     look_alike: "All validating resolvers failing: dnssec-bogus. A resolver that remembers an absence: \
            negative-cached.",
-    remedy: "Nothing is wrong with your zone. If this machine depends on that resolver, use another.",
+    remedy: "Look through other resolvers, with --resolver; if this machine depends on that one, use another.",
     more: "",
     rests_on: &["RFC 8914 §4", "RFC 2308 §7"],
 };

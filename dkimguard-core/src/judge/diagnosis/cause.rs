@@ -174,6 +174,35 @@ catalogue! {
         => Unknown, time::OFFLINE;
 }
 
+impl Cause {
+    /// Whether its remedy is to publish the records that it affects as they are expected. A key that is too weak is
+    /// not among them: the expected key may be the weak one.
+    pub fn publishes(self) -> bool {
+        matches!(
+            self,
+            Self::RecordMissing
+                | Self::NameDoubled
+                | Self::UnderscoreLost
+                | Self::ValueDoubled
+                | Self::WrongTarget
+                | Self::CnameFlattened
+                | Self::TxtInsteadOfCname
+                | Self::MalformedValue
+                | Self::ConflictingRecords
+                | Self::WildcardAnswer
+                | Self::TokensChanged
+                | Self::KeyRevoked
+                | Self::KeyUnreadable
+                | Self::KeyMismatch
+                | Self::SeveralKeys
+                | Self::WrongNameservers
+                | Self::ZoneCut
+                | Self::SeveralZones
+                | Self::PrivateZone
+        )
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.code())
