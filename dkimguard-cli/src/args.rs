@@ -132,7 +132,7 @@ pub(crate) struct OutputFlags {
     /// No progress bar and no warnings
     #[arg(short, long, help_heading = "Output", conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say what is done; twice: every question too
+    /// Say what is done, show records to publish in more forms; twice: every question too
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub(crate) verbose: u8,
 }

@@ -61,7 +61,9 @@ impl Renderer {
             self.is_blank = false;
             return self.print(&format!("{}\n", report.line(Paint::Ansi)));
         }
-        self.paragraph(&report.text(Paint::Ansi).to_string())
+        let text = report.text(Paint::Ansi);
+        let text = if self.output.verbosity >= Verbosity::Steps { text.with_forms() } else { text };
+        self.paragraph(&text.to_string())
     }
 
     /// Prints one entry of the catalogue.

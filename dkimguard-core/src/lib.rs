@@ -28,6 +28,7 @@
 //! - [`look`]: finding the name servers, asking them and the resolvers; the engines are in `look::wire` and
 //!   `look::hickory`.
 //! - [`judge`]: findings, diagnoses, the verdict, the report. No I/O.
+//! - [`publish`]: records to publish, in the forms that DNS hosts take.
 //! - `testing`: fakes, and a lab of name servers on loopback (feature `testing`).
 //!
 //! # One look

@@ -93,7 +93,8 @@ fn terraform(text: &mut String, records: &[&Expected]) -> fmt::Result {
             value => {
                 // The provider puts the outermost quotes itself.
                 let strings = strings(&text_of(value), octal).join("");
-                strings.trim_start_matches('"').trim_end_matches('"').to_owned()
+                let inner = strings.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
+                inner.unwrap_or_default().to_owned()
             }
         };
         writeln!(

@@ -11,7 +11,9 @@ use dkimguard_core::history::{Change, Effect, Event};
 use dkimguard_core::identity::{
     ExpectedValue, Identity, MailFrom, ProviderStatus, Selector, Targets, Verification, VerificationSoa,
 };
-use dkimguard_core::judge::{Advice, AdviceCode, Cause, Depth, PastState, Report, State, Verdict, Witnesses};
+use dkimguard_core::judge::{
+    Advice, AdviceCode, Cause, Depth, Paint, PastState, Report, State, Verdict, Witnesses,
+};
 use dkimguard_core::look::{Authoritative, Look, Places, Question, Rcode, Response, Vantage};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::DnsLookup;
@@ -695,6 +697,39 @@ fn every_scenario_has_its_verdict_its_causes_and_its_exposure() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} scenarios:\n\n{}", wrong.len(), SCENARIOS.len(), wrong.join("\n\n"));
+}
+
+#[test]
+fn records_to_publish_are_written_in_each_form_on_demand() {
+    let missing = take(|s| {
+        s.world.remove(BBB);
+    });
+    let text = missing.text(Paint::Plain).with_forms().to_string();
+    for line in [
+        "     bbb._domainkey.example.com. CNAME bbb.dkim.amazonses.com.",
+        "             \"Name\": \"bbb._domainkey.example.com\",",
+        "     resource \"aws_route53_record\" \"dkim_bbb__domainkey_example_com\" {",
+        "     Name          bbb._domainkey",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line:?} in\n{text}");
+    }
+    assert!(!text.contains("dkim_aaa"), "a record that holds is not to be published:\n{text}");
+    assert!(!missing.to_string().contains("aws_route53_record"), "without being asked for");
+}
+
+#[test]
+fn where_nothing_is_to_be_published_no_form_is_shown() {
+    for breaks in [
+        |s: &mut Scene| {
+            s.world.server(World::NS2).remove(BBB);
+        },
+        |s: &mut Scene| own_key(s, WEAK),
+        |s: &mut Scene| s.identity.status = ProviderStatus::Pending,
+    ] {
+        let report = take(breaks);
+        assert!(!report.causes.is_empty());
+        assert_eq!(report.text(Paint::Plain).with_forms().to_string(), report.to_string());
+    }
 }
 
 #[test]

@@ -17,6 +17,6 @@ pub use diagnosis::{Cause, Certainty, Diagnosis};
 pub use finding::{Finding, State};
 pub use gap::{Gap, Port};
 pub use report::{Deadline, DeadlineBasis, Depth, PROMISED_HOURS, RecordReport, Report, WORKING_HOURS};
-pub use text::Paint;
+pub use text::{Paint, Text};
 pub use verdict::{Exposure, Verdict};
 pub use witnesses::{PastState, Witnesses};
