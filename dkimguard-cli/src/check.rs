@@ -357,8 +357,7 @@ fn end_of_output(error: &io::Error, worst: Option<Verdict>) -> Result<Verdict, F
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(worst.unwrap_or(Verdict::Unknown));
     }
-    Err(Failure::new(Code::Output, format!("cannot write to standard output: {error}"))
-        .with_hint("is there room where the output goes?"))
+    Err(Failure::of_output(error))
 }
 
 /// The seed of the first look, from the operating system.

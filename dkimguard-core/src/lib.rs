@@ -28,6 +28,7 @@
 //! - [`look`]: finding the name servers, asking them and the resolvers; the engines are in `look::wire` and
 //!   `look::hickory`.
 //! - [`judge`]: findings, diagnoses, the verdict, the report. No I/O.
+//! - [`publish`]: records to publish, in the forms that DNS hosts take.
 //! - `testing`: fakes, and a lab of name servers on loopback (feature `testing`).
 //!
 //! # One look
@@ -73,6 +74,7 @@ pub mod name;
 #[cfg(feature = "notice")]
 pub mod notice;
 pub mod ports;
+pub mod publish;
 pub mod record;
 #[cfg(feature = "testing")]
 pub mod testing;
