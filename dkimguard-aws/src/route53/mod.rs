@@ -224,8 +224,10 @@ impl Host {
             });
             let Some(name) = next else { return Ok(records) };
             if records.len() >= Route53::MOST_RECORDS {
-                let said =
-                    format!("the zone {id} holds more than {} records below {below}", Route53::MOST_RECORDS);
+                let said = format!(
+                    "the zone {id} holds more than {} records at or below {below}",
+                    Route53::MOST_RECORDS
+                );
                 return Err(Fault::new(ProviderErrorKind::Unusable, operation, said));
             }
             let next = Start { name, kind: page.next_record_type, identifier: page.next_record_identifier };

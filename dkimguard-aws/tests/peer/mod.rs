@@ -80,7 +80,12 @@ impl Peer {
 
     /// Adds hosted zones: a JSON array.
     pub(crate) fn add_zones(&self, account: &str, zones: &Value) {
-        let asked = json!({ "account": account, "zones": zones });
+        self.request("POST", "zones", &json!({ "account": account, "zones": zones }).to_string());
+    }
+
+    /// Adds hosted zones, and lists the account's this many at a time.
+    pub(crate) fn add_zones_in_pages(&self, account: &str, page: usize, zones: &Value) {
+        let asked = json!({ "account": account, "zones": zones, "page": page });
         self.request("POST", "zones", &asked.to_string());
     }
 

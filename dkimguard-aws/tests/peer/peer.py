@@ -10,9 +10,11 @@ digits of an account belongs to that account; AssumeRole leads into the account 
   POST /_peer/identities  {"account", "region", "identities": [{"name", ...}]}
         An identity is what GetEmailIdentity answers, and `name`. Whatever is left out is that of a healthy Easy
         DKIM domain with tokens of its own; null takes a field away.
-  POST /_peer/zones       {"account", "zones": [{"name", "id", ["private"], ["servers"], ["records"], ["fill"]}]}
+  POST /_peer/zones       {"account", "zones": [{"name", "id", ["private"], ["servers"], ["records"], ["fill"]}],
+        ["page"]}
         Hosted zones, as moto holds them. A record is {"name", "type", "values", ["ttl"], ["identifier"]}, or with
         "alias" in place of the values. "fill": that many records more, under h000000.<zone> and so on.
+        "page": how many zones the list gives at once, in place of 100.
   POST /_peer/events      {"account", "region", "events": [{...}]}
         What CloudTrail records, as it writes it in CloudTrailEvent. Whatever is left out of eventID and eventTime is
         made up, the events being one second apart and the first the latest; beside the record's own fields
@@ -28,6 +30,7 @@ digits of an account belongs to that account; AssumeRole leads into the account 
         The calls so far: [{"operation", "region", "account", "at", "outcome", "names"}].
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -57,6 +60,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 LOCK = threading.RLock()
 IDENTITIES = defaultdict(dict)  # (account, region) -> name -> the answer of GetEmailIdentity
 FAULTS = defaultdict(list)  # account -> faults
+ZONES_A_PAGE = {}  # account -> how many zones the list gives at once
 EVENTS = defaultdict(list)  # (account, region) -> events of CloudTrail, the latest first
 LIMITS = {}  # (account, service) -> (calls a second, calls at once)
 TOKENS = {}  # (account, service, region) -> (how many, when they were counted)
@@ -176,6 +180,7 @@ def escaped(name):
     return re.sub(r"[^a-z0-9._\\-]", lambda found: f"\\{ord(found[0]):03o}", plain)
 
 
+@functools.cache
 def order(name):
     """Labels from the right, each with its dot."""
     return ".".join(reversed(escaped(name)[:-1].split("."))) + "."
@@ -216,7 +221,7 @@ def shown_zone(zone):
 
 def list_hosted_zones_by_name(self):
     name, start_id = self._get_param("DNSName"), self._get_param("HostedZoneId")
-    size = self._get_int_param("MaxItems", 100)
+    size = ZONES_A_PAGE.get(self.current_account) or self._get_int_param("MaxItems", 100)
     start = (order(name) if name else "", start_id or "")
     held = sorted(self.backend.zones.values(), key=lambda zone: (order(zone.name), zone.resource_id))
     held = [zone for zone in held if (order(zone.name), zone.resource_id) >= start]
@@ -485,6 +490,7 @@ def administer(environ, start_response, body):
             put_identities(asked["account"], asked["region"], asked["identities"])
         elif what == "zones":
             put_zones(asked["account"], asked["zones"])
+            ZONES_A_PAGE[asked["account"]] = asked.get("page")
         elif what == "events":
             put_events(asked["account"], asked["region"], asked["events"])
         elif what == "faults":
