@@ -27,7 +27,8 @@
 //! account and region, and one `sts:GetCallerIdentity`. All domains cost one `ses:ListEmailIdentities` for a
 //! thousand identities, then for up to [`SesSource::ONE_BY_ONE`] domains a place `ses:GetEmailIdentity` each,
 //! and above that one `ses:GetIdentityDkimAttributes` for a hundred domains and `ses:GetEmailIdentity` only for
-//! those that SES doesn't hold to be verified.
+//! those that SES doesn't hold to be verified. Domains that are named
+//! ([`find_many`](dkimguard_core::ports::IdentitySource::find_many)) cost the same without the list.
 //!
 //! The zone behind a domain costs one `route53:ListHostedZonesByName`, `route53:GetHostedZone` and
 //! `route53:ListResourceRecordSets` each, and a topic of its history one `cloudtrail:LookupEvents`: with SES and STS

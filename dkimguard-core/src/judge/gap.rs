@@ -83,8 +83,8 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
     }
     if evidence.servers_are_out_of_reach() {
         add(
-            "no name server answers while resolvers do: port 53 seems to be closed on the way out; \
-             --no-authoritative judges by resolvers alone"
+            "no name server could be heard: port 53 seems to be closed on the way out, or something on the way \
+             answers in their place; --no-authoritative judges by resolvers alone"
                 .to_owned(),
             false,
         );
@@ -100,6 +100,15 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
         if !excused.is_empty() {
             add(format!("this machine cannot reach {}", excused.join(", ")), false);
         }
+    }
+    for (record, vantage) in evidence.unseen_for_no_fault() {
+        add(format!("{} could not be judged at {vantage}", record.expected.name), true);
+    }
+    for zone in survey.zones.iter().filter(|zone| zone.left_out > 0) {
+        add(
+            format!("{} has more servers than are looked at; {} were left out", zone.zone, zone.left_out),
+            false,
+        );
     }
     let unseen = |authoritative: bool| {
         evidence.records.iter().any(|record| {

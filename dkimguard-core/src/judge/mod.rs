@@ -1,5 +1,6 @@
 //! Judging: pure functions from what was seen to what it means. No I/O in this folder.
 
+mod advice;
 mod diagnosis;
 mod finding;
 mod gap;
@@ -9,6 +10,7 @@ mod text;
 mod verdict;
 mod witnesses;
 
+pub use advice::{Advice, AdviceCode};
 pub use diagnosis::{Cause, Certainty, Diagnosis};
 pub use finding::{Finding, State};
 pub use gap::{Gap, Port};

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use jiff::Timestamp;
+
 use super::{Diagnosis, Report, State, Verdict};
 use crate::identity::ProviderStatus;
 use crate::look::Vantage;
@@ -58,8 +60,12 @@ impl Text<'_> {
             identity.signing_enabled.map(|on| if on { "signing on" } else { "signing off" }.to_owned()),
         );
         if let Some(verification) = &identity.verification {
-            words.extend(verification.error.as_ref().map(|error| format!("last met {error}")));
-            words.extend(verification.last_success.map(|at| format!("last success {at:.0}")));
+            let ago = |at| ago(at, self.report.at);
+            // What the provider met before all was well is nobody's trouble any more.
+            let error = verification.error.as_ref().filter(|_| self.report.verdict != Verdict::Healthy);
+            words.extend(error.map(|error| format!("last met {error}")));
+            words.extend(verification.last_checked.map(|at| format!("last looked {}", ago(at))));
+            words.extend(verification.last_success.map(|at| format!("last succeeded {}", ago(at))));
         }
         Some(words.join(", "))
     }
@@ -169,6 +175,12 @@ impl fmt::Display for Text<'_> {
             writeln!(f, "\nRecords by place")?;
             self.table(f)?;
         }
+        if !report.advice.is_empty() {
+            writeln!(f, "\nAdvice")?;
+            for advice in &report.advice {
+                bullet(f, &format!("{} ({})", advice.detail, advice.code()))?;
+            }
+        }
         let said = |gap: &&super::Gap| gap.detail != report.summary;
         if report.gaps.iter().any(|gap| said(&gap)) {
             writeln!(f, "\nNot seen")?;
@@ -201,6 +213,18 @@ fn place(vantage: &Vantage) -> String {
         address if address.port() == 53 && address.is_ipv4() => text.replace(":53", ""),
         address if address.port() == 53 => text.replace(&address.to_string(), &address.ip().to_string()),
         _ => text,
+    }
+}
+
+/// How long ago something was: `41 h ago`.
+fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs();
+    match seconds {
+        ..0 => format!("at {then:.0}"),
+        0..120 => format!("{seconds} s ago"),
+        120..7200 => format!("{} min ago", seconds / 60),
+        7200..259_200 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
     }
 }
 

@@ -51,6 +51,8 @@ catalogue! {
     ConflictingRecords "conflicting-records" "Records conflict at the name",
     /// Only a wildcard answers.
     WildcardAnswer "wildcard-answer" "A wildcard answers in place of the record",
+    /// Earlier tokens of the identity are published, today's are not.
+    TokensChanged "tokens-changed" "The published tokens are not today's",
     /// All CNAMEs hold, and no target holds a key.
     NoActiveKey "no-active-key" "No target holds a key",
     /// `p=` is empty.
@@ -77,8 +79,20 @@ catalogue! {
     TxtUnanswerable "txt-unanswerable" "A name server does not answer TXT at the CNAME",
     /// Truncated over UDP, and TCP fails.
     TcpUnanswerable "tcp-unanswerable" "A name server does not answer over TCP",
+    /// The records are held in another zone than the one that the parent delegates to.
+    WrongNameservers "wrong-nameservers" "The records are not where the parent delegates",
+    /// The parent and the zone itself name different name servers.
+    DelegationMismatch "delegation-mismatch" "Parent and zone name different name servers",
+    /// A delegation lies between the zone and the records.
+    ZoneCut "zone-cut" "A delegation hides the records",
+    /// The DNS host has several public zones of the name, and the records are in one that isn't delegated.
+    SeveralZones "several-zones" "The records are in the wrong zone of several",
+    /// The records are only in a private zone.
+    PrivateZone "private-zone" "The records are only in a private zone",
     /// A validating resolver refuses the zone's signatures.
     DnssecBogus "dnssec-bogus" "DNSSEC validation fails",
+    /// The registered domain doesn't exist any more, or is parked.
+    DomainGone "domain-gone" "The domain's registration is gone",
     /// A resolver still answers an absence that is over.
     NegativeCached "negative-cached" "A resolver remembers that the record was absent",
     /// One resolver fails, the servers and the others don't.
@@ -91,6 +105,12 @@ catalogue! {
     NotStarted "not-started" "DKIM is not set up at the provider",
     /// The provider doesn't sign.
     SigningDisabled "signing-disabled" "DKIM signing is switched off",
+    /// A replica of another region's identity isn't kept up to date.
+    ReplicaBroken "replica-broken" "The identity's replica is broken",
+    /// The identity was deleted and made anew.
+    IdentityRecreated "identity-recreated" "The identity was deleted and made anew",
+    /// A record comes and goes at one place.
+    Flapping "flapping" "A record comes and goes",
     /// Nothing at all can be reached.
     Offline "offline" "Nothing can be reached from here",
 }
