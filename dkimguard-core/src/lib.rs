@@ -22,7 +22,7 @@
 //! # The modules, in the order of the pipeline
 //! - [`name`], [`record`], [`key_record`]: DNS names and records, and what "the same" means for them.
 //! - [`identity`]: what the provider claims, and the records that it expects.
-//! - [`zone`], [`history`]: a zone as its host holds it, and who changed what; not yet part of a look.
+//! - [`zone`], [`history`]: a zone as its host holds it, and who changed what.
 //! - [`ports`], [`error`]: what is needed from the outside, and how that fails.
 //! - `file`: identities from TOML and JSON Lines files (feature `file`).
 //! - [`look`]: finding the name servers, asking them and the resolvers; the engines are in `look::wire` and
