@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use dkimguard_core::judge::{Paint, Report, Verdict};
+use dkimguard_core::notice::Notice;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -62,6 +64,17 @@ impl Renderer {
             return self.print(&format!("{}\n", report.line(Paint::Ansi)));
         }
         self.paragraph(&report.text(Paint::Ansi).to_string())
+    }
+
+    /// Prints a notice, with how long is left at `now`.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn notice(&mut self, notice: &Notice, now: Timestamp) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(notice),
+            Format::Text => self.paragraph(&notice.text(now, Paint::Ansi).to_string()),
+        }
     }
 
     /// Tells people something between the reports; the JSON is reports only.
