@@ -1,6 +1,7 @@
 //! [`Args`]: the command line, as it was written. What it means is settled in [`settings`](crate::settings).
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
@@ -19,6 +20,12 @@ told, 3 one isn't, or not done.";
 
 /// What the exit code of an explanation says.
 const EXPLAIN_NOTES: &str = "Exit codes: 0 explained, 3 an unknown code, or not done.";
+/// Of the help text of notice: which region is checked.
+const NOTICE_NOTES: &str = "Where no region is given, --check asks the one that the notice names.\n\n";
+
+/// What the exit code of notice says.
+const NOTICE_EXIT_CODES: &str = "Exit codes: 0 cancelled or succeeded, 1 warning, 2 revoked or failed, 3 not such \
+a notice, or not done. With --check, that of the check.";
 
 /// Where else options may stand; the end of the help text of a command.
 const ELSEWHERE: &str = "Each option may also stand in an environment variable (--role-arn in \
@@ -48,6 +55,7 @@ pub(crate) enum Command {
     Check(Box<Check>),
     Explain(Explain),
     Demo(Demo),
+    Notice(Box<Notice>),
 }
 
 /// Look once at the named domains, or at every domain of the source
@@ -58,6 +66,28 @@ pub(crate) struct Check {
     #[arg(value_name = "DOMAIN")]
     pub(crate) domains: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) options: CheckOptions,
+}
+
+/// Read a notice mail of AWS about DKIM: which domain, which stage, how long is left
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = [NOTICE_NOTES, ELSEWHERE, NOTICE_EXIT_CODES].concat(), args_override_self = true)]
+pub(crate) struct Notice {
+    /// The mail as it was received or forwarded, or its text; none or -: standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Go on to check the domain; the options below are those of check
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    #[command(flatten)]
+    pub(crate) options: CheckOptions,
+}
+
+/// Which identities to look at, from where, and how that is shown.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct CheckOptions {
     /// Where identities come from: ses (default), or file:PATH (.toml or .jsonl)
     #[arg(long, value_name = "SOURCE", help_heading = "Which identities")]
     pub(crate) source: Option<String>,
@@ -194,6 +224,7 @@ fn usage(line: &[OsString], error: &clap::Error) -> Failure {
     let help = match (error.get(ContextKind::InvalidSubcommand), command) {
         (Some(_), _) => "'dkimguard --help' lists the commands",
         (None, Some("demo")) => "'dkimguard demo --help' lists the options",
+        (None, Some("notice")) => "'dkimguard notice --help' lists the options",
         (None, Some("explain")) => "'dkimguard explain --list' lists the codes",
         (None, _) => "'dkimguard check --help' lists the options",
     };
@@ -242,6 +273,7 @@ mod tests {
             (&["demo", "example.com"], "'example.com'", "demo --help"),
             (&["explain"], "<CODE>...", "explain --list"),
             (&["explain", "key-weak", "--list"], "--list", "explain --list"),
+            (&["notice", "--depth"], "--depth", "notice --help"),
         ] {
             let failure = match parse(&line(words)) {
                 Err(failure) => failure,
@@ -262,6 +294,6 @@ mod tests {
         else {
             panic!("it is a good line");
         };
-        assert_eq!(check.depth.as_deref(), Some("quick"));
+        assert_eq!(check.options.depth.as_deref(), Some("quick"));
     }
 }

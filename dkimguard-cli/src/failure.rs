@@ -45,6 +45,10 @@ pub(crate) enum Code {
     ConfigFile,
     /// The file of identities can't be read, or says what cannot be.
     IdentityFile,
+    /// The file of a notice can't be read.
+    NoticeFile,
+    /// A text that isn't a notice of AWS about DKIM.
+    NotANotice,
     /// Credentials are absent, expired or not accepted.
     NoCredentials,
     /// No account's region is configured.
@@ -79,6 +83,8 @@ impl Code {
             Self::NotInCatalogue => "unknown-code",
             Self::ConfigFile => "config-file",
             Self::IdentityFile => "identity-file",
+            Self::NoticeFile => "notice-file",
+            Self::NotANotice => "not-a-notice",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use dkimguard_core::judge::{Entry, Paint, Report, Verdict};
+use dkimguard_core::notice::Notice;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -74,6 +76,17 @@ impl Renderer {
         match self.output.format {
             Format::Json => print_json(&JsonEntry { schema: SCHEMA, entry }),
             Format::Text => self.paragraph(&entry.to_string()),
+        }
+    }
+
+    /// Prints a notice, with how long is left at `now`.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn notice(&mut self, notice: &Notice, now: Timestamp) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(notice),
+            Format::Text => self.paragraph(&notice.text(now, Paint::Ansi).to_string()),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dkimguard_core::look::{Authoritative, DNS_PORT};
 use dkimguard_core::name::Name;
 
-use crate::args::{Check, OutputFlags, format_of};
+use crate::args::{CheckOptions, OutputFlags, format_of};
 use crate::config::{Config, SourceName};
 use crate::failure::{Code, Failure};
 use crate::value::{
@@ -106,7 +106,7 @@ pub(crate) enum Verbosity {
 
 /// The three places where an option may stand, the strongest first.
 pub(crate) struct Layers<'a> {
-    flags: &'a Check,
+    flags: &'a CheckOptions,
     environment: &'a dyn Fn(&str) -> Option<String>,
     config: Config,
 }
@@ -117,7 +117,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// A configuration file that can't be read or is wrong.
     pub(crate) fn load(
-        flags: &'a Check,
+        flags: &'a CheckOptions,
         environment: &'a dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Failure> {
         let mut layers = Self { flags, environment, config: Config::default() };
@@ -156,23 +156,23 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// What a check is to do.
+    /// What a check of these domains, or else of those in the file, is to do.
     ///
     /// # Errors
     /// A value that cannot be; options that exclude each other.
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        Ok(Settings { domains: self.domains()?, source: self.source()?, look: self.look()? })
+    pub(crate) fn settings(&self, domains: &[String]) -> Result<Settings, Failure> {
+        Ok(Settings { domains: self.domains(domains)?, source: self.source()?, look: self.look()? })
     }
 
-    fn domains(&self) -> Result<Vec<Name>, Failure> {
-        if self.flags.domains.is_empty() {
+    fn domains(&self, domains: &[String]) -> Result<Vec<Name>, Failure> {
+        if domains.is_empty() {
             return Ok(self.config.source.domains.iter().map(|Text(Domain(name))| name.clone()).collect());
         }
         let parse = |text: &String| match text.parse() {
             Ok(Domain(name)) => Ok(name),
             Err(bad) => Err(Failure::new(bad.code, bad.message).with_hint(bad.hint)),
         };
-        self.flags.domains.iter().map(parse).collect()
+        domains.iter().map(parse).collect()
     }
 
     fn source(&self) -> Result<Source, Failure> {
@@ -182,7 +182,7 @@ impl<'a> Layers<'a> {
         };
         match kind {
             SourceKind::File(path) => {
-                let Check { region, all_regions, role_arn, .. } = self.flags;
+                let CheckOptions { region, all_regions, role_arn, .. } = self.flags;
                 if !region.is_empty() || *all_regions || !role_arn.is_empty() {
                     let message = "--region, --all-regions and --role-arn choose among SES accounts, and the \
                                    source is a file";
@@ -245,7 +245,7 @@ impl<'a> Layers<'a> {
     }
 
     fn look(&self) -> Result<LookSettings, Failure> {
-        let Check { resolver, authoritative_port, depth, timeout, attempts, .. } = self.flags;
+        let CheckOptions { resolver, authoritative_port, depth, timeout, attempts, .. } = self.flags;
         let file = &self.config.look;
         let timeout = self.one("timeout", timeout.as_deref(), text(&file.timeout))?;
         let attempts_of_file = file.attempts.as_ref().map(|number| number.0);
@@ -376,8 +376,8 @@ mod tests {
         let environment = |name: &str| {
             environment.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
         };
-        let layers = Layers::load(&check, &environment)?;
-        Ok((layers.settings()?, layers.output()?))
+        let layers = Layers::load(&check.options, &environment)?;
+        Ok((layers.settings(&check.domains)?, layers.output()?))
     }
 
     #[test]

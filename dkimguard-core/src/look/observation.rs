@@ -211,7 +211,9 @@ impl Response {
         // Resolvers follow fewer links than this; a loop ends here too.
         for _ in 0..MOST_LINKS {
             match self.cnames(end).first() {
-                Some(next) => end = next,
+                Some(next) if *next != name => end = next,
+                // It leads back to where it began, or no further.
+                Some(_) => return name,
                 None => break,
             }
         }
