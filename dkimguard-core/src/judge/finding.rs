@@ -12,6 +12,10 @@ use crate::look::{Observation, Rcode, Response, Survey, Vantage};
 use crate::name::Name;
 use crate::record::RecordKind;
 
+/// The numbers of the types RRSIG and NSEC (RFC 4034 §3, §4).
+const RRSIG: u16 = 46;
+const NSEC: u16 = 47;
+
 /// How one expected record stands at one vantage point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -186,7 +190,7 @@ fn see_cname(
 ) -> Sight {
     match response.cnames(&expected.name)[..] {
         [] => Sight::Absent,
-        [only] if has_text_beside(expected, vantage, survey) => {
+        [only] if has_data_beside(expected, vantage, survey) => {
             let _ = only;
             Sight::Conflict
         }
@@ -205,16 +209,17 @@ fn without_assumption(sight: Sight, target: &Name) -> Sight {
     }
 }
 
-/// Whether TXT records stand at the very name that has a CNAME.
-fn has_text_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
+/// Whether other records stand at the very name that has a CNAME, but for those of DNSSEC, which may.
+fn has_data_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
     survey
-        .at(vantage, &expected.name, RecordKind::Txt)
-        .and_then(|observation| observation.outcome.as_ref().ok())
-        .is_some_and(|response| {
-            response
-                .answers
-                .iter()
-                .any(|record| record.name == expected.name && record.kind() == RecordKind::Txt)
+        .observations
+        .iter()
+        .filter(|observation| observation.vantage == *vantage && observation.question.name == expected.name)
+        .filter_map(|observation| observation.outcome.as_ref().ok())
+        .flat_map(|response| &response.answers)
+        .any(|record| {
+            let may_be = matches!(record.kind(), RecordKind::Cname | RecordKind::Other(RRSIG | NSEC));
+            record.name == expected.name && !may_be
         })
 }
 

@@ -12,7 +12,7 @@ use super::text::Text;
 use super::verdict::verdict;
 use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, Verdict};
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus};
-use crate::look::{Delegation, Survey};
+use crate::look::{Basis, Delegation, Survey};
 
 /// The working deadline, in hours from the basis: the identity's own verification is given up after that.
 pub const WORKING_HOURS: i64 = 72;
@@ -26,6 +26,8 @@ pub struct Report {
     pub identity: Identity,
     /// When the look was taken.
     pub at: Timestamp,
+    /// What was taken for the servers of the domain: those that the world is sent to, or a premise.
+    pub basis: Basis,
     /// How much was looked at.
     pub depth: Depth,
     /// What it comes to.
@@ -116,8 +118,9 @@ impl Report {
         }
         let exposure = evidence.exposure();
         Self {
-            deadline: deadline(&identity, at),
+            deadline: if survey.basis == Basis::World { deadline(&identity, at) } else { None },
             at,
+            basis: survey.basis.clone(),
             depth,
             verdict,
             summary,
@@ -140,6 +143,7 @@ impl Report {
         Self {
             identity,
             at,
+            basis: Basis::World,
             depth,
             verdict: Verdict::Unknown,
             summary,

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{Diagnosis, Report, State, Verdict};
 use crate::identity::ProviderStatus;
-use crate::look::Vantage;
+use crate::look::{Basis, Vantage};
 
 /// How wide the text is. Names and values that are longer stand whole, so that they can be copied.
 const WIDTH: usize = 80;
@@ -147,10 +147,16 @@ impl fmt::Display for Text<'_> {
         if let Some(provider) = self.provider() {
             wrapped(f, &provider, "")?;
         }
-        if report.exposure.bad > 0 {
+        let when = match report.basis {
+            Basis::World => Some("now"),
+            Basis::Servers => Some("after the move"),
+            // It is on no address yet.
+            Basis::Zone { .. } => None,
+        };
+        if let (Some(when), true) = (when, report.exposure.bad > 0) {
             writeln!(
                 f,
-                "{} of {} name server addresses would fail a validator now.",
+                "{} of {} name server addresses would fail a validator {when}.",
                 report.exposure.bad, report.exposure.of
             )?;
         }

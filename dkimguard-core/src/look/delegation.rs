@@ -36,6 +36,10 @@ pub struct Delegation {
     pub given_by_zone: Vec<Name>,
     /// The servers, first the parent's in the parent's order, then those that only the zone gives.
     pub servers: Vec<Server>,
+    /// Where else the zone is asked, without a server's name; only where the delegation is supposed.
+    pub unnamed: Vec<Vantage>,
+    /// Whether nobody has delegated the zone so, and it is looked at as though.
+    pub supposed: bool,
 }
 
 /// One name server and its addresses.
@@ -73,6 +77,8 @@ impl Delegation {
             given_by_parent: Vec::new(),
             given_by_zone: Vec::new(),
             servers: Vec::new(),
+            unnamed: Vec::new(),
+            supposed: false,
         };
         for name in names {
             delegation.add_server(&name);
@@ -80,14 +86,21 @@ impl Delegation {
         delegation
     }
 
-    /// Every address, with the name of its server; an address of two names comes once.
+    /// A delegation that nobody has made, to these places and to servers that are added.
+    pub(super) fn supposed(zone: Name, unnamed: Vec<Vantage>) -> Self {
+        Self { unnamed, supposed: true, ..Self::new(zone, []) }
+    }
+
+    /// Every address, with the name of its server, then the places without a name; an address of two names comes
+    /// once.
     pub fn vantages(&self) -> Vec<Vantage> {
         let mut seen = BTreeSet::new();
         self.servers
             .iter()
             .flat_map(|server| server.addresses.iter().map(move |address| (server, *address)))
-            .filter(|(_, address)| seen.insert(*address))
             .map(|(server, address)| Vantage::Authoritative { server: Some(server.name.clone()), address })
+            .chain(self.unnamed.iter().cloned())
+            .filter(|vantage| seen.insert(vantage.address()))
             .collect()
     }
 
@@ -157,6 +170,13 @@ impl<'a> Guide<'a> {
         }
     }
 
+    /// Keeps what authoritative servers answered to other questions on the way.
+    pub(super) fn keep_steps(&self, more: Vec<Observation>) {
+        if let Ok(mut steps) = self.steps.lock() {
+            steps.extend(more);
+        }
+    }
+
     /// What authoritative servers answered on the way down.
     pub(super) fn into_steps(self) -> Vec<Observation> {
         self.steps.into_inner().unwrap_or_default()
@@ -212,7 +232,7 @@ impl<'a> Guide<'a> {
     }
 
     /// Follows referrals as far as they lead towards the target.
-    async fn descend(&self, start: Delegation, target: &Name) -> Descent {
+    pub(super) async fn descend(&self, start: Delegation, target: &Name) -> Descent {
         let mut here = start;
         loop {
             let mut silent_at = None;
@@ -398,8 +418,8 @@ impl<'a> Guide<'a> {
 }
 
 /// How far referrals led.
-struct Descent {
-    reached: Delegation,
+pub(super) struct Descent {
+    pub(super) reached: Delegation,
     /// The name that no server of the zone reached would answer for, where that ended the descent.
     silent_at: Option<Name>,
 }

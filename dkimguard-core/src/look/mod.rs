@@ -9,6 +9,7 @@ pub mod hickory;
 mod look;
 mod observation;
 mod places;
+mod premise;
 mod survey;
 #[cfg(feature = "wire")]
 pub mod wire;
@@ -19,5 +20,6 @@ pub use dns::Dns;
 pub use look::Look;
 pub use observation::{ExtendedError, Observation, Question, Rcode, Response, Transport, Vantage};
 pub use places::{Authoritative, DNS_PORT, Places};
-pub use survey::Survey;
+pub use premise::{Premise, PremiseServer, UnservedZone};
+pub use survey::{Basis, Survey};
 pub(crate) use survey::{doubled_name, without_underscore};

@@ -109,7 +109,8 @@ impl<'a> Evidence<'a> {
     fn family_is_dead(&self, address: SocketAddr) -> bool {
         !self.survey.everything().any(|observation| {
             let other = observation.vantage.address();
-            let is_far = observation.vantage.is_authoritative() || is_global_or_ipv4(other);
+            let is_far = !other.ip().is_unspecified()
+                && (observation.vantage.is_authoritative() || is_global_or_ipv4(other));
             other.is_ipv4() == address.is_ipv4() && is_far && observation.outcome.is_ok()
         })
     }
@@ -125,8 +126,9 @@ impl<'a> Evidence<'a> {
         let closed =
             |outcome: &Result<Response, LookupError>| matches!(outcome, Err(LookupError::PortClosed));
         if outcomes.clone().any(|outcome| outcome.is_ok() || closed(outcome)) {
-            // It said something itself, if only that nobody listens.
-            return self.servers_are_out_of_reach();
+            // It said something itself, if only that nobody listens; where that is all that is heard from anywhere, a
+            // firewall on this side may have said it.
+            return self.servers_are_out_of_reach() || !self.heard_anything();
         }
         let here = |outcome: &Result<Response, LookupError>| {
             outcome.as_ref().is_err_and(|error| error.is_local() && *error != LookupError::NoRoute)

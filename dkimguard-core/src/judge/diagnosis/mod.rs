@@ -19,6 +19,7 @@ pub(in crate::judge) use evidence::Evidence;
 use super::{Exposure, Verdict};
 use crate::history::Change;
 use crate::identity::ProviderStatus;
+use crate::look::Basis;
 use crate::name::Name;
 
 /// One thing that is wrong.
@@ -81,6 +82,11 @@ const PROVIDER_RULES: &[ProviderRule] =
 /// All diagnoses, the best explanation first.
 pub(in crate::judge) fn diagnose(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut causes: Vec<Diagnosis> = DNS_RULES.iter().flat_map(|rule| rule(evidence)).collect();
+    if evidence.survey.basis != Basis::World {
+        // Where the provider stands today is no part of what would be.
+        causes.sort_by_key(rank);
+        return causes;
+    }
     if evidence.identity.status == ProviderStatus::TemporaryFailure {
         // The provider signs nothing meanwhile, so what is a matter of chance otherwise is certain now.
         for cause in causes.iter_mut().filter(|cause| cause.impact == Verdict::Degraded) {
@@ -108,7 +114,7 @@ fn rank(diagnosis: &Diagnosis) -> u8 {
 }
 
 /// "1 of 3 DKIM records", "the DKIM record", "all 3 DKIM records".
-fn count_records(some: usize, all: usize) -> String {
+pub(in crate::judge) fn count_records(some: usize, all: usize) -> String {
     match (some, all) {
         (_, 1) => "the DKIM record".to_owned(),
         (some, all) if some == all => format!("all {all} DKIM records"),

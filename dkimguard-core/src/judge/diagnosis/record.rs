@@ -108,6 +108,12 @@ fn lines(evidence: &Evidence<'_>, cause: Cause, record: &RecordReport, finding: 
             let kind = kinds.into_iter().find(|&kind| !place.data_at(&sibling, kind).is_empty())?;
             Some((sibling, kind))
         }),
+        Cause::ConflictingRecords => {
+            [RecordKind::Txt, RecordKind::A, RecordKind::Aaaa, RecordKind::Mx, RecordKind::Ns]
+                .into_iter()
+                .find(|&kind| !place.data_at(&expected.name, kind).is_empty())
+                .map(|kind| (expected.name.clone(), kind))
+        }
         Cause::CnameFlattened | Cause::TxtInsteadOfCname => {
             [RecordKind::A, RecordKind::Aaaa, RecordKind::Txt]
                 .into_iter()

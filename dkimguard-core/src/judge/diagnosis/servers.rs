@@ -4,7 +4,7 @@ use super::evidence::{AddressSight, Evidence};
 use super::{Cause, Certainty, Diagnosis, count_records, names_list};
 use crate::judge::finding::{Finding, State, Trouble};
 use crate::judge::{RecordReport, Verdict};
-use crate::look::AddressLookup;
+use crate::look::{AddressLookup, Basis};
 use crate::name::Name;
 
 /// Some servers hold a record, others answer otherwise, with authority.
@@ -95,13 +95,17 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         Cause::ServerLame,
         "does not serve the zone",
         "do not serve the zone",
-        |places| {
-            (
+        |places| match evidence.survey.basis {
+            Basis::World => (
                 format!(
                     "The parent delegates {zone} to {places}, which does not answer for it with authority."
                 ),
                 format!("Load {zone} at {places}, or take it out of the delegation at the registrar."),
-            )
+            ),
+            _ => (
+                format!("{places} does not answer for {zone} with authority."),
+                format!("Load {zone} at {places} before the domain is delegated there."),
+            ),
         },
     )
 }
