@@ -14,3 +14,5 @@ pub mod record;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod zone;
+#[cfg(feature = "zone-file")]
+pub mod zone_file;

@@ -7,6 +7,7 @@ use dkimguard_core::identity::{Identity, ProviderStatus};
 use dkimguard_core::judge::{Report, Verdict};
 use dkimguard_core::look::{Look, Places, Premise, PremiseServer, Rcode, Vantage};
 use dkimguard_core::testing::{FakeDns, Fault, World, Zone, easy_dkim_identity};
+use dkimguard_core::zone_file;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 
@@ -228,4 +229,168 @@ fn a_lame_server_is_not_called_delegated() {
     let report = moving(|s| both(s, |server| _ = server.drop_zone(DOMAIN)));
     assert!(!report.to_string().contains("delegates"), "{report}");
     assert!(report.to_string().contains("before the domain is delegated there"), "{report}");
+}
+
+/// A zone file with these lines in the place of the second token's record.
+fn file_with(lines: &str) -> String {
+    format!(
+        "$TTL 1h\n@ SOA new1.host.net. hostmaster 7 2h 15m 2w 5m\n  NS new1.host.net.\n$ORIGIN _domainkey.example.com.\n\
+         aaa CNAME aaa.dkim.amazonses.com.\nccc CNAME ccc.dkim.amazonses.com.\n{lines}\n"
+    )
+}
+
+/// Looks at a zone file in a world in which nothing can be reached.
+fn supposing_file(text: &str, identity: &str) -> Report {
+    let origin = DOMAIN.parse().expect("it is a name");
+    let zone = zone_file::parse(
+        "example.com.zone",
+        format!("$ORIGIN example.com.\n{text}").as_bytes(),
+        Some(&origin),
+    );
+    let zone = zone.unwrap_or_else(|error| panic!("{error}"));
+    look(World::empty(), easy_dkim_identity(identity), &Premise::Zone(zone))
+}
+
+#[test]
+fn each_zone_file_has_its_causes() {
+    type Row = (&'static str, &'static str, &'static [&'static str]);
+    let table: &[Row] = &[
+        ("as it must be", "bbb CNAME bbb.dkim.amazonses.com.", &[]),
+        ("written twice", "bbb CNAME bbb.dkim.amazonses.com.\nBBB CNAME BBB.dkim.amazonses.com.", &[]),
+        ("signed", "bbb CNAME bbb.dkim.amazonses.com.\nbbb NSEC ccc CNAME", &[]),
+        ("forgotten", "", &["record-missing"]),
+        ("the value ends without its dot", "bbb CNAME bbb.dkim.amazonses.com", &["value-doubled"]),
+        (
+            "the value ends without its dot, at the apex's origin",
+            "$ORIGIN example.com.\nbbb._domainkey CNAME bbb.dkim.amazonses.com",
+            &["value-doubled"],
+        ),
+        (
+            "the name ends without its dot",
+            "$ORIGIN example.com.\nbbb._domainkey.example.com CNAME bbb.dkim.amazonses.com.",
+            &["name-doubled"],
+        ),
+        (
+            "the underscore is lost",
+            "$ORIGIN example.com.\nbbb.domainkey CNAME bbb.dkim.amazonses.com.",
+            &["underscore-lost"],
+        ),
+        ("another region's target", "bbb CNAME bbb.dkim.eu-west-3.amazonses.com.", &["wrong-target"]),
+        ("only a wildcard", "* CNAME parking.example.net.", &["wildcard-answer"]),
+        (
+            "a wildcard beside the records",
+            "bbb CNAME bbb.dkim.amazonses.com.\n* CNAME parking.example.net.",
+            &[],
+        ),
+        ("a wildcard with the right value", "* CNAME bbb.dkim.amazonses.com.", &[]),
+        ("a text in the place of the alias", "bbb TXT bbb.dkim.amazonses.com", &["txt-instead-of-cname"]),
+        (
+            "two aliases",
+            "bbb CNAME bbb.dkim.amazonses.com.\nbbb CNAME old.dkim.amazonses.com.",
+            &["conflicting-records"],
+        ),
+        ("a text beside the alias", "bbb CNAME bbb.dkim.amazonses.com.\nbbb TXT x", &["conflicting-records"]),
+        (
+            "an address beside the alias",
+            "bbb CNAME bbb.dkim.amazonses.com.\nbbb A 192.0.2.1",
+            &["conflicting-records"],
+        ),
+        (
+            "a service beside the alias",
+            "bbb CNAME bbb.dkim.amazonses.com.\nbbb SRV 1 2 3 x",
+            &["conflicting-records"],
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, lines, causes) in table {
+        let report = supposing_file(&file_with(lines), DOMAIN);
+        let (verdict, summary) = if causes.is_empty() {
+            (Verdict::Healthy, "all 3 DKIM records hold in example.com.zone")
+        } else {
+            let lost = "1 of 3 DKIM records would be lost if example.com.zone were served: bbb._domainkey.example.com";
+            (Verdict::Failing, lost)
+        };
+        if (report.verdict, codes(&report), report.summary.as_str()) != (verdict, causes.to_vec(), summary) {
+            wrong.push(format!("{name}: wanted {verdict} {causes:?} `{summary}`, got\n{report}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} files:\n\n{}", wrong.len(), table.len(), wrong.join("\n\n"));
+}
+
+#[test]
+fn a_dname_in_a_file_holds_the_records() {
+    let text = "$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns.host.net.\n_domainkey DNAME dkim.amazonses.com.";
+    assert_eq!(codes(&supposing_file(text, DOMAIN)), [""; 0]);
+}
+
+#[test]
+fn an_identity_below_the_zone_of_a_file_is_found_in_it() {
+    let text = file_with("bbb CNAME bbb.dkim.amazonses.com.");
+    let report = supposing_file(&text, "mail.example.com");
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Failing, vec!["record-missing"]), "{report}");
+    assert!(report.summary.starts_with("all 3 DKIM records would be lost"), "{report}");
+    let text = text.replace("_domainkey", "_domainkey.mail");
+    assert_eq!(supposing_file(&text, "mail.example.com").verdict, Verdict::Healthy);
+}
+
+#[test]
+fn a_cut_in_a_file_leads_to_the_servers_that_it_names() {
+    let text = file_with("bbb CNAME bbb.dkim.amazonses.com.\n@ NS ns\nns A 127.0.83.31");
+    let zone = |text: &str| {
+        let text = format!("$ORIGIN example.com.\n{text}");
+        Premise::Zone(zone_file::parse("db", text.as_bytes(), None).expect("it is a zone"))
+    };
+    // The records in the file lie under the cut, so that nobody is given them: what counts is what the child holds.
+    let child = Zone::new("_domainkey.example.com").with("@ NS ns\nns A 127.0.83.31");
+    for (records, verdict, causes) in
+        [(GOOD_KEYS, Verdict::Healthy, &[][..]), ("", Verdict::Failing, &["record-missing"])]
+    {
+        let mut world = World::with_root();
+        world.serve(CHILD, child.clone().with(records));
+        let report = look(world, easy_dkim_identity(DOMAIN), &zone(&text));
+        assert_eq!((report.verdict, &codes(&report)[..]), (verdict, causes), "{report}");
+    }
+    // Where that can't be asked, nothing is known.
+    let mut world = World::with_root();
+    world.serve(CHILD, child).fault("_domainkey.example.com", Fault::Silent);
+    world.resolver(World::RESOLVER).fault(Fault::Silent);
+    let report = look(world, easy_dkim_identity(DOMAIN), &zone(&text));
+    assert_eq!(report.verdict, Verdict::Unknown, "{report}");
+}
+
+#[test]
+fn a_zone_file_costs_no_question_to_anybody() {
+    let dns = Arc::new(FakeDns::new(World::easy_dkim(DOMAIN)));
+    let places = Places::new([Vantage::Resolver { address: (World::RESOLVER, 53).into() }]);
+    let text = format!("$ORIGIN example.com.\n{}", file_with(""));
+    let premise = Premise::Zone(zone_file::parse("db", text.as_bytes(), None).expect("it is a zone"));
+    let look = Look::new(dns.clone(), places);
+    let report =
+        look.take_supposing(easy_dkim_identity(DOMAIN), &premise, Timestamp::UNIX_EPOCH, 7).now_or_never();
+    assert_eq!(report.map(|report| report.verdict), Some(Verdict::Failing));
+    assert_eq!(dns.asked(), []);
+}
+
+#[test]
+fn a_report_on_a_zone_file_names_the_file_and_says_what_was_not_asked() {
+    let report = supposing_file(&file_with("").replace("  NS new1.host.net.\n", ""), DOMAIN);
+    let text = report.to_string();
+    for part in [
+        "bbb._domainkey.example.com CNAME at example.com.zone: NXDOMAIN, serial 7",
+        "no server was asked: example.com.zone was judged as though it were served",
+        "example.com.zone has no NS record of example.com",
+        "where the provider stands today was not judged",
+    ] {
+        let unwrapped = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(unwrapped.contains(part), "{part} in {text}");
+    }
+    assert!(!text.contains("0.0.0.0"), "{text}");
+    let json = serde_json::to_value(&report).expect("it is JSON");
+    assert_eq!(json["premise"], "zone");
+    let observation = &json["records"][0]["observations"][0];
+    assert_eq!(observation["vantage"]["kind"], "zone");
+    assert_eq!(observation["vantage"]["address"], "example.com.zone");
+    for nothing in ["transport", "elapsed_ms"] {
+        assert!(observation[nothing].is_null(), "{observation}");
+    }
 }

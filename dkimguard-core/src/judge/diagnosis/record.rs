@@ -345,7 +345,9 @@ fn is_conflict(at: &Place<'_>) -> bool {
 
 fn is_value_doubled(at: &Place<'_>) -> bool {
     let (Some(seen), Some(target)) = (at.only_target(), at.expected.value.target()) else { return false };
-    at.suffixes().any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
+    // A zone file may have an origin right above the record.
+    let origin = at.expected.name.parent();
+    at.suffixes().chain(&origin).any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
 }
 
 /// Characters that find their way into values from mails and web pages, and the dashes that look like one.
