@@ -136,9 +136,10 @@ impl Owner {
                 identity.id.account = Some(Self::UNKNOWN.to_owned());
                 identity.gaps.push(gap(
                     format!(
-                        "the account's number is unknown, because {} failed: {}",
+                        "the account's number is unknown, because {} failed ({}); {}",
                         fault.operation,
-                        fault.said()
+                        fault.said(),
+                        fault.way_out(),
                     ),
                     fault,
                 ));
@@ -157,6 +158,14 @@ impl Owner {
             ),
             _ => fault,
         }
+    }
+
+    /// Whether the fault is that of the credentials, and so the same in every region. A key that one place doesn't
+    /// know is bad where STS refuses it too.
+    pub(crate) fn is_everywhere(&self, fault: &Fault) -> bool {
+        let is_refused = matches!(self, Self::Untold(sts) if sts.kind == ProviderErrorKind::Credentials);
+        fault.operation == Operation::AssumeRole
+            || (fault.kind == ProviderErrorKind::Credentials && (is_refused || !fault.is_unknown_key))
     }
 }
 

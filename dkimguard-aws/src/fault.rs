@@ -13,7 +13,7 @@ use crate::operation::Operation;
 use crate::region::Region;
 
 /// Why a call failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) kind: ProviderErrorKind,
     /// The call that failed: the one that was meant, or the one that should have brought its credentials.
@@ -93,6 +93,15 @@ impl Fault {
     /// What AWS or the transport said.
     pub(crate) fn said(&self) -> &str {
         &self.said
+    }
+
+    /// What to do about what it leaves unknown.
+    pub(crate) fn way_out(&self) -> String {
+        match self.kind {
+            ProviderErrorKind::Denied => format!("allow {}", self.operation),
+            _ if self.is_transient() => "the next look may tell".to_owned(),
+            _ => "the next look will show whether it stays so".to_owned(),
+        }
     }
 
     /// The fault as core's error: of SES in that region, unless no credentials for it could be had.

@@ -12,6 +12,11 @@ use crate::value::Format;
 const EXIT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failing, 3 unknown or not done. With several \
 domains the worst counts, in the order failing, degraded, unknown, healthy.";
 
+/// What the demo needs, and what its exit code says.
+const DEMO_NOTES: &str = "Name servers start inside this process, on loopback addresses. Nothing else is \
+asked: the demo needs no account and no network, and takes about a second.\n\nExit codes: 0 every verdict is as \
+told, 3 one isn't, or not done.";
+
 /// Where else options may stand; the end of the help text of a command.
 const ELSEWHERE: &str = "Each option may also stand in an environment variable (--role-arn in \
 DKIMGUARD_ROLE_ARN, a list with commas) or in the file of --config. The command line counts first, then the \
@@ -38,6 +43,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(Box<Check>),
+    Demo(Demo),
 }
 
 /// Look once at the named domains, or at every domain of the source
@@ -81,6 +87,24 @@ pub(crate) struct Check {
     #[arg(long, value_name = "N", help_heading = "From where, and how")]
     pub(crate) attempts: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+    /// A TOML file with any of these options
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) config: Option<String>,
+}
+
+/// Show a domain that is healthy, is broken twice and heals
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = DEMO_NOTES, args_override_self = true)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+}
+
+/// How the outcome is shown.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct OutputFlags {
     /// text (default), or json: one object a line, in input order
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     pub(crate) format: Option<String>,
@@ -93,9 +117,6 @@ pub(crate) struct Check {
     /// Say what is done; twice: every question too
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub(crate) verbose: u8,
-    /// A TOML file with any of these options
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) config: Option<String>,
 }
 
 /// What came of reading the command line.
@@ -117,7 +138,7 @@ pub(crate) fn parse(line: &[OsString]) -> Result<Parsed, Failure> {
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Parsed::Show(error.render().to_string()))
         }
-        Err(error) => Err(usage(&error)),
+        Err(error) => Err(usage(line, &error)),
     }
 }
 
@@ -138,13 +159,13 @@ pub(crate) fn format_of(line: &[OsString]) -> Option<Format> {
 }
 
 /// clap's first sentence, without its frame; its tip or, if there is none, where the options are listed.
-fn usage(error: &clap::Error) -> Failure {
+fn usage(line: &[OsString], error: &clap::Error) -> Failure {
     if matches!(
         error.kind(),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
         return Failure::new(Code::Usage, "no command was given")
-            .with_hint("try 'dkimguard check example.com', or 'dkimguard --help'");
+            .with_hint("try 'dkimguard demo', 'dkimguard check example.com', or 'dkimguard --help'");
     }
     let text = error.render().to_string();
     let sentence: Vec<&str> =
@@ -153,6 +174,9 @@ fn usage(error: &clap::Error) -> Failure {
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
     let help = match error.get(ContextKind::InvalidSubcommand) {
         Some(_) => "'dkimguard --help' lists the commands",
+        None if line.get(1).is_some_and(|command| command == "demo") => {
+            "'dkimguard demo --help' lists the options"
+        }
         None => "'dkimguard check --help' lists the options",
     };
     Failure::new(Code::Usage, sentence.strip_prefix("error: ").unwrap_or(&sentence))
@@ -197,6 +221,7 @@ mod tests {
             (&["check", "--depth"], "--depth", "check --help"),
             (&["check", "--region", "us-east-1", "--all-regions"], "--all-regions", "check --help"),
             (&["check", "-q", "-v"], "--verbose", "check --help"),
+            (&["demo", "example.com"], "'example.com'", "demo --help"),
         ] {
             let failure = match parse(&line(words)) {
                 Err(failure) => failure,

@@ -72,8 +72,8 @@ struct Check<'a> {
 /// What is to be looked at, as far as it is known.
 #[derive(Debug)]
 enum Subject {
-    /// A domain whose identities are to be found.
-    Domain(Name),
+    /// A domain that was named, and what the source has found of it.
+    Named(Name, Vec<Result<Identity, ProviderError>>),
     /// An identity.
     Identity(Box<Identity>),
     /// An identity, or a place where identities live, of which the source could not tell.
@@ -93,9 +93,9 @@ enum Outcome {
 
 /// One report, and how long it took.
 #[derive(Debug)]
-struct Looked {
-    report: Report,
-    took: Duration,
+pub(crate) struct Looked {
+    pub(crate) report: Report,
+    pub(crate) took: Duration,
 }
 
 /// How thoroughly the domains of this run are looked at.
@@ -160,7 +160,8 @@ impl Check<'_> {
             };
             (is_all.then_some(read.len()), !is_all, stream::iter(read).chain(coming).boxed())
         } else {
-            let subjects = stream::iter(domains).map(|domain| Subject::Domain(domain.clone())).boxed();
+            let subjects = self.identities.find_many(domains);
+            let subjects = subjects.map(|(domain, found)| Subject::Named(domain, found)).boxed();
             (Some(domains.len()), domains.len() > AUTO_FULL, subjects)
         };
         let plan = match depth {
@@ -177,17 +178,21 @@ impl Check<'_> {
             Subject::Identity(identity) => {
                 Outcome::Looked(vec![self.look_at_identity(*identity, plan).await])
             }
-            Subject::Domain(domain) => self.look_at_domain(domain, plan).await,
+            Subject::Named(domain, found) => self.look_at_domain(domain, found, plan).await,
             Subject::Lost(error) => Outcome::Lost(error),
         }
     }
 
-    async fn look_at_domain(&self, domain: Name, plan: Plan) -> Outcome {
-        let begun = Instant::now();
+    async fn look_at_domain(
+        &self,
+        domain: Name,
+        found: Vec<Result<Identity, ProviderError>>,
+        plan: Plan,
+    ) -> Outcome {
         let mut identities = Vec::new();
         let mut errors = Vec::new();
-        for found in self.identities.find(&domain).await {
-            match found {
+        for answer in found {
+            match answer {
                 Ok(identity) => identities.push(identity),
                 Err(error) => errors.push(error),
             }
@@ -199,7 +204,7 @@ impl Check<'_> {
         }
         let gaps: Vec<Gap> = errors.iter().map(source::gap).collect();
         if identities.is_empty() {
-            return Outcome::Looked(vec![self.report_nothing(domain, plan, gaps, begun)]);
+            return Outcome::Looked(vec![self.report_nothing(domain, plan, gaps)]);
         }
         let looks = identities.into_iter().map(|identity| self.look_at_identity(identity, plan));
         let mut looked = future::join_all(looks).await;
@@ -238,13 +243,13 @@ impl Check<'_> {
     }
 
     /// The report on a domain that has no identity, as far as the source could tell.
-    fn report_nothing(&self, domain: Name, plan: Plan, mut gaps: Vec<Gap>, begun: Instant) -> Looked {
+    fn report_nothing(&self, domain: Name, plan: Plan, mut gaps: Vec<Gap>) -> Looked {
         if gaps.is_empty() {
             gaps.push(source::gap_of_stranger(self.source, &domain));
         }
         let id = source::id_of_stranger(self.source, domain);
         let report = Report::without_identity(id, self.clock.now(), plan.first_depth(), gaps);
-        Looked { report, took: begun.elapsed() }
+        Looked { report, took: Duration::ZERO }
     }
 }
 
@@ -305,6 +310,12 @@ impl Outcome {
 
 impl Looked {
     fn print(&self, renderer: &mut Renderer) -> io::Result<()> {
+        self.note(renderer);
+        renderer.report(&self.report)
+    }
+
+    /// Says what was done, as much of it as is asked for.
+    pub(crate) fn note(&self, renderer: &Renderer) {
         let Report { identity, verdict, depth, records, .. } = &self.report;
         renderer.note(Verbosity::Steps, || {
             let depth = match depth {
@@ -323,7 +334,6 @@ impl Looked {
                 format!("  {} at {}: {answer}: {}", observation.question, observation.vantage, finding.state)
             });
         }
-        renderer.report(&self.report)
     }
 }
 

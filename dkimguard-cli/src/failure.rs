@@ -24,6 +24,8 @@ pub(crate) enum Code {
     BadSource,
     /// A region that cannot be one.
     BadRegion,
+    /// An endpoint's URL that is none, in the AWS configuration.
+    BadEndpoint,
     /// A role that cannot be one.
     BadRole,
     /// A resolver that is no address.
@@ -48,6 +50,8 @@ pub(crate) enum Code {
     NoIdentities,
     /// A provider that could not tell about an identity, or a place where identities live.
     Provider,
+    /// The demo came to another verdict than it must.
+    Demo,
     /// Standard output can't be written.
     Output,
     /// The operating system refused what a look needs.
@@ -62,6 +66,7 @@ impl Code {
             Self::BadDomain => "bad-domain",
             Self::BadSource => "bad-source",
             Self::BadRegion => "bad-region",
+            Self::BadEndpoint => "bad-endpoint",
             Self::BadRole => "bad-role",
             Self::BadResolver => "bad-resolver",
             Self::BadPort => "bad-port",
@@ -74,6 +79,7 @@ impl Code {
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",
             Self::Provider => "provider",
+            Self::Demo => "demo",
             Self::Output => "output",
             Self::System => "system",
         }

@@ -17,8 +17,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use dkimguard_core::judge::Verdict;
+use tokio::runtime::Runtime;
 
-use crate::args::{Args, Command, Parsed};
+use crate::args::{Args, Check, Command, Demo, Parsed};
 use crate::failure::{Code, Failure};
 use crate::render::Renderer;
 use crate::settings::{Layers, Output};
@@ -52,25 +53,35 @@ fn run(
             let layers = Layers::load(&flags, environment)?;
             *renderer = Renderer::new(layers.output()?);
             let settings = layers.settings()?;
-            // One thread: the work is waiting for the network, and a thread more is memory more.
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-                    Failure::new(
-                        Code::System,
-                        format!("the operating system refuses what waiting needs: {error}"),
-                    )
-                })?;
-            runtime.block_on(check::run(&settings, renderer)).map(exit_code)
+            runtime()?.block_on(check::run(&settings, renderer)).map(exit_code)
+        }
+        Parsed::Run(Args { command: Command::Demo(Demo { output }) }) => {
+            // Of a check's options, the demo has those on output.
+            let flags = Check { output, ..Check::default() };
+            *renderer = Renderer::new(Layers::load(&flags, environment)?.output()?);
+            runtime()?.block_on(demo::run(renderer))?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// The convention of monitoring plugins.
+/// One thread: the work is waiting for the network, and a thread more is memory more.
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Code::System, format!("the operating system refuses what waiting needs: {error}"))
+    })
+}
+
 fn exit_code(verdict: Verdict) -> ExitCode {
-    ExitCode::from(match verdict {
+    ExitCode::from(exit_status(verdict))
+}
+
+/// The convention of monitoring plugins.
+fn exit_status(verdict: Verdict) -> u8 {
+    match verdict {
         Verdict::Healthy => 0,
         Verdict::Degraded => 1,
         Verdict::Failing => 2,
         Verdict::Unknown => 3,
-    })
+    }
 }

@@ -18,6 +18,8 @@ const SCHEMA: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Renderer {
     output: Output,
+    /// Whether no paragraph has been printed yet.
+    is_blank: bool,
     /// Whether a healthy domain is told in one line, for there are others to read about.
     is_brief: bool,
     /// The verdicts printed so far.
@@ -27,12 +29,17 @@ pub(crate) struct Renderer {
 impl Renderer {
     /// A renderer that has printed nothing.
     pub(crate) fn new(output: Output) -> Self {
-        Self { output, is_brief: false, verdicts: Vec::new() }
+        Self { output, is_blank: true, is_brief: false, verdicts: Vec::new() }
     }
 
     /// How much is said beside the outcome.
     pub(crate) fn verbosity(&self) -> Verbosity {
         self.output.verbosity
+    }
+
+    /// Whether the output is text and not JSON.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.output.format == Format::Text
     }
 
     /// Says how many subjects are to come, if that is known. Of several, a healthy one is told in one line.
@@ -45,17 +52,27 @@ impl Renderer {
     /// # Errors
     /// Standard output can't be written; a closed pipe is [`io::ErrorKind::BrokenPipe`].
     pub(crate) fn report(&mut self, report: &Report) -> io::Result<()> {
-        let previous = self.verdicts.last().copied();
         self.verdicts.push(report.verdict);
         if self.output.format == Format::Json {
             return print_json(report);
         }
         let in_one_line = self.is_brief && report.verdict == Verdict::Healthy && !report.is_unexpected();
         if in_one_line {
+            self.is_blank = false;
             return self.print(&format!("{}\n", report.line(Paint::Ansi)));
         }
-        let gap = if previous.is_none() { "" } else { "\n" };
-        self.print(&format!("{gap}{}\n", report.text(Paint::Ansi).to_string().trim_end()))
+        self.paragraph(&report.text(Paint::Ansi).to_string())
+    }
+
+    /// Tells people something between the reports; the JSON is reports only.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn tell(&mut self, text: &str) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => Ok(()),
+            Format::Text => self.paragraph(text),
+        }
     }
 
     /// Prints how many domains have which verdict, where there are several.
@@ -104,6 +121,13 @@ impl Renderer {
         if self.output.verbosity >= from {
             say(&format!("{}\n", text()));
         }
+    }
+
+    /// Prints a text, with an empty line between it and the one before.
+    fn paragraph(&mut self, text: &str) -> io::Result<()> {
+        let gap = if self.is_blank { "" } else { "\n" };
+        self.is_blank = false;
+        self.print(&format!("{gap}{}\n", text.trim_end()))
     }
 
     /// Prints a text, its colours taken out where they aren't wanted.

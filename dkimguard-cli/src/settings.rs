@@ -9,7 +9,7 @@ use std::time::Duration;
 use dkimguard_core::look::{Authoritative, DNS_PORT};
 use dkimguard_core::name::Name;
 
-use crate::args::{Check, format_of};
+use crate::args::{Check, OutputFlags, format_of};
 use crate::config::{Config, SourceName};
 use crate::failure::{Code, Failure};
 use crate::value::{
@@ -133,7 +133,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// A value that cannot be.
     pub(crate) fn output(&self) -> Result<Output, Failure> {
-        let Check { format, color, quiet, verbose, .. } = self.flags;
+        let OutputFlags { format, color, quiet, verbose } = &self.flags.output;
         let file = &self.config.output;
         // One setting with two options: a layer that has either of them outweighs the layers below.
         let verbosity = if *quiet {

@@ -44,6 +44,7 @@ pub(crate) async fn open(source: &Source) -> Result<Arc<dyn IdentitySource>, Fai
 fn code(error: &ConfigError) -> Code {
     match error {
         ConfigError::NoRegion => Code::NoRegion,
+        ConfigError::BadEndpoint { .. } => Code::BadEndpoint,
         _ => Code::BadRegion,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::stream::{BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
 use crate::error::{LookupError, ProviderError};
@@ -16,6 +16,8 @@ use crate::zone::HostedZone;
 
 /// How many questions the provided [`DnsLookup::ask_many`] keeps under way.
 const ASK_MANY_AT_ONCE: usize = 64;
+/// How many domains the provided [`IdentitySource::find_many`] looks for at a time.
+const FIND_MANY_AT_ONCE: usize = 16;
 
 /// Asks DNS questions at any place.
 ///
@@ -43,6 +45,9 @@ pub trait DnsLookup: Debug + Send + Sync {
     }
 }
 
+/// A domain, and what [`IdentitySource::find`] gives for it.
+pub type Found = (Name, Vec<Result<Identity, ProviderError>>);
+
 /// Tells which identities a mail provider holds, and what they need in DNS.
 ///
 /// # For implementers
@@ -55,6 +60,15 @@ pub trait IdentitySource: Debug + Send + Sync {
     /// The identities of this domain: one for each account and region that holds it. Empty means that every
     /// place was asked and none knows the domain; a place that couldn't be asked is an error in the list.
     async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>>;
+
+    /// The identities of each of these domains, in their order: what [`find`](Self::find) gives for it. A source
+    /// that can ask for many at once overrides this, and may then assume details as its list does.
+    fn find_many<'a>(&'a self, domains: &'a [Name]) -> BoxStream<'a, Found> {
+        stream::iter(domains)
+            .map(move |domain| async move { (domain.clone(), self.find(domain).await) })
+            .buffered(FIND_MANY_AT_ONCE)
+            .boxed()
+    }
 
     /// All identities, in the provider's cheap way. The stream goes on behind an error.
     fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>>;
@@ -122,6 +136,10 @@ macro_rules! forward {
         impl<T: IdentitySource + ?Sized> IdentitySource for $pointer<T> {
             async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>> {
                 (**self).find(domain).await
+            }
+
+            fn find_many<'a>(&'a self, domains: &'a [Name]) -> BoxStream<'a, Found> {
+                (**self).find_many(domains)
             }
 
             fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use dkimguard_core::identity::{Identity, ProviderStatus};
-use dkimguard_core::judge::{Report, Verdict};
+use dkimguard_core::judge::{Certainty, Report, Verdict};
 use dkimguard_core::look::{Look, Places, Premise, PremiseServer, Rcode, Vantage};
 use dkimguard_core::testing::{FakeDns, Fault, World, Zone, easy_dkim_identity};
 use dkimguard_core::zone_file;
@@ -128,7 +128,7 @@ const MOVES: &[Scenario] = &[
         verdict: Verdict::Healthy, causes: &[], summary: "all 3 DKIM records hold at the one name server address" },
     Scenario { name: "the records' names are delegated on, to a server that lacks one", breaks: |s| {
             delegate_keys(s, "aaa CNAME aaa.dkim.amazonses.com.\nccc CNAME ccc.dkim.amazonses.com.");
-        }, verdict: Verdict::Failing, causes: &["record-missing"],
+        }, verdict: Verdict::Failing, causes: &["zone-cut"],
         summary: "1 of 3 DKIM records would be lost by the move: bbb._domainkey.example.com" },
     Scenario { name: "an identity below the zone that moves", breaks: |s| {
             s.identity = easy_dkim_identity("mail.example.com");
@@ -343,12 +343,14 @@ fn a_cut_in_a_file_leads_to_the_servers_that_it_names() {
     // The records in the file lie under the cut, so that nobody is given them: what counts is what the child holds.
     let child = Zone::new("_domainkey.example.com").with("@ NS ns\nns A 127.0.83.31");
     for (records, verdict, causes) in
-        [(GOOD_KEYS, Verdict::Healthy, &[][..]), ("", Verdict::Failing, &["record-missing"])]
+        [(GOOD_KEYS, Verdict::Healthy, &[][..]), ("", Verdict::Failing, &["zone-cut"])]
     {
         let mut world = World::with_root();
         world.serve(CHILD, child.clone().with(records));
         let report = look(world, easy_dkim_identity(DOMAIN), &zone(&text));
         assert_eq!((report.verdict, &codes(&report)[..]), (verdict, causes), "{report}");
+        // The file itself shows what the cut hides.
+        assert!(report.causes.iter().all(|cause| cause.certainty == Certainty::Certain), "{report}");
     }
     // Where that can't be asked, nothing is known.
     let mut world = World::with_root();
@@ -377,7 +379,7 @@ fn a_report_on_a_zone_file_names_the_file_and_says_what_was_not_asked() {
     let text = report.to_string();
     for part in [
         "bbb._domainkey.example.com CNAME at example.com.zone: NXDOMAIN, serial 7",
-        "no server was asked: example.com.zone was judged as though it were served",
+        "example.com.zone was judged as though it were served; what is served today was not",
         "example.com.zone has no NS record of example.com",
         "where the provider stands today was not judged",
     ] {

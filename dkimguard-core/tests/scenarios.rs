@@ -7,15 +7,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dkimguard_core::error::LookupError;
-use dkimguard_core::identity::{ExpectedValue, Identity, ProviderStatus, Selector, Targets};
-use dkimguard_core::judge::{Depth, Report, Verdict};
+use dkimguard_core::history::{Change, Effect, Event};
+use dkimguard_core::identity::{
+    ExpectedValue, Identity, MailFrom, ProviderStatus, Selector, Targets, Verification, VerificationSoa,
+};
+use dkimguard_core::judge::{Advice, Depth, PastState, Report, State, Verdict, Witnesses};
 use dkimguard_core::look::{Authoritative, Look, Places, Question, Rcode, Response, Vantage};
+use dkimguard_core::name::Name;
 use dkimguard_core::ports::DnsLookup;
-use dkimguard_core::record::RecordKind;
-use dkimguard_core::testing::{FakeDns, Fault, PUBLIC_KEY, World, Zone, easy_dkim_identity};
+use dkimguard_core::record::{Record, RecordData, RecordKind};
+use dkimguard_core::testing::{
+    FakeDns, FakeHistory, FakeZones, Fault, PUBLIC_KEY, TOKENS, World, Zone, easy_dkim_identity,
+};
+use dkimguard_core::zone::{HostedZone, Visibility};
 use futures_util::FutureExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+const NOW: &str = "2026-11-24T02:00:00Z";
 const DOMAIN: &str = "example.com";
 const AAA: &str = "aaa._domainkey.example.com";
 const BBB: &str = "bbb._domainkey.example.com";
@@ -29,6 +37,9 @@ struct Scene {
     places: Places,
     depth: Depth,
     firewall: Firewall,
+    zones: Vec<HostedZone>,
+    changes: Vec<Event>,
+    witnesses: Witnesses,
 }
 
 /// What stands between this machine and the world.
@@ -192,6 +203,7 @@ const SCENARIOS: &[Scenario] = &[
     failing("a CNAME beside a TXT", |s| {
         s.world.publish("bbb._domainkey.example.com TXT \"beside\"");
     }, &["conflicting-records"]),
+    failing("a CNAME beside an address", |s| { s.world.publish("bbb._domainkey.example.com A 192.0.2.1"); }, &["conflicting-records"]),
     failing("two CNAMEs", |s| {
         s.world.publish("bbb._domainkey.example.com CNAME other.dkim.amazonses.com");
     }, &["conflicting-records"]),
@@ -250,7 +262,7 @@ const SCENARIOS: &[Scenario] = &[
     degraded("a server name has no address", |s| {
         s.world.undelegate(DOMAIN).delegate(DOMAIN, [("ns1.example.com", World::NS1)]);
         s.world.server(World::TLD).publish("example.com NS gone.example.com");
-    }, &["server-lame"]).exposing(1, 3),
+    }, &["server-lame", "delegation-mismatch"]).exposing(1, 3),
     failing("one server is lame, the other down", |s| {
         s.world.server(World::NS1).fault(Fault::Rcode(Rcode::REFUSED));
         s.world.server(World::NS2).fault(Fault::Silent);
@@ -286,6 +298,107 @@ const SCENARIOS: &[Scenario] = &[
         s.firewall = Firewall::ClosesPort53;
     }, &[]), 0, 0),
 
+    // The delegation.
+    failing("the name servers were moved: the records are in a hosted zone that nobody is sent to", |s| {
+        empty_zone(s);
+        s.zones = vec![hosted("Z1", Visibility::Public, OLD_SERVERS, TODAY)];
+        s.changes = vec![event("UpdateDomainNameservers", Effect::NameServersMoved { domain: name(DOMAIN) })];
+    }, &["wrong-nameservers"]),
+    failing("the name servers were moved, and the zone still names the old ones", |s| {
+        s.world.undelegate(DOMAIN).host(
+            Zone::new(DOMAIN).with("@ NS ns1.example.com.\n@ NS ns2.example.com.\nns1 A 127.0.83.11\nns2 A 127.0.83.12"),
+            [("ns9.example.com", [127, 0, 83, 19].into())],
+        );
+    }, &["wrong-nameservers"]).exposing(1, 3),
+    failing("the provider reached another zone than the one that is delegated now", |s| {
+        empty_zone(s);
+        s.identity.verification = Some(reached("ns-1.awsdns-00.com"));
+    }, &["wrong-nameservers"]),
+    failing("the records are in no zone, and the hosted zone is the delegated one", |s| {
+        empty_zone(s);
+        s.zones = vec![hosted("Z1", Visibility::Public, SERVERS, &[])];
+    }, &["record-missing"]),
+    failing("one record is missing where the world is sent, and an old zone still has all", |s| {
+        s.world.remove(BBB);
+        s.zones = vec![hosted("Z1", Visibility::Public, OLD_SERVERS, TODAY)];
+    }, &["record-missing"]),
+    healthy("an old hosted zone that nobody is sent to any more", |s| {
+        s.zones = vec![hosted("Z1", Visibility::Public, OLD_SERVERS, TODAY)];
+    }),
+    failing("two hosted zones, and the records are in the wrong one", |s| {
+        empty_zone(s);
+        s.zones = vec![
+            hosted("Z1", Visibility::Public, SERVERS, &[]),
+            hosted("Z2", Visibility::Public, OLD_SERVERS, TODAY),
+        ];
+    }, &["several-zones"]),
+    healthy("two hosted zones, and the records are in the delegated one", |s| {
+        s.zones = vec![
+            hosted("Z1", Visibility::Public, SERVERS, TODAY),
+            hosted("Z2", Visibility::Public, OLD_SERVERS, &[]),
+        ];
+    }),
+    failing("the records are only in a private zone", |s| {
+        empty_zone(s);
+        s.zones = vec![
+            hosted("Z1", Visibility::Public, SERVERS, &[]),
+            hosted("Z2", Visibility::Private, &[], TODAY),
+        ];
+    }, &["private-zone"]),
+    failing("only this machine's resolver sees the records", |s| {
+        empty_zone(s);
+        own_resolver(s);
+        let records: String = TOKENS.map(|token| format!("{token}._domainkey CNAME {token}.dkim.amazonses.com.\n")).concat();
+        s.world.resolver(OWN_RESOLVER.into()).serve_privately(Zone::new(DOMAIN).with(&records));
+    }, &["private-zone"]),
+    healthy("this machine's resolver serves a private view without the records", |s| {
+        own_resolver(s);
+        s.world.resolver(OWN_RESOLVER.into()).serve_privately(Zone::new(DOMAIN));
+    }),
+    failing("a delegation of _domainkey hides the records", |s| {
+        s.world.host(Zone::new("_domainkey.example.com"), [("ns1.example.com", World::NS1), ("ns2.example.com", World::NS2)]);
+    }, &["zone-cut"]),
+    failing("a subdomain that is a zone of its own lacks its records", |s| {
+        s.identity = easy_dkim_identity("mail.example.com");
+        s.world.host(Zone::new("mail.example.com"), [("ns1.example.com", World::NS1), ("ns2.example.com", World::NS2)]);
+    }, &["record-missing"]),
+    degraded("the parent and the zone name different servers", |s| {
+        s.world.server(World::TLD).publish("example.com NS ns3.example.com\nns3.example.com A 127.0.83.11");
+    }, &["delegation-mismatch"]).exposing(0, 2),
+    exposed(failing("the domain is not registered any more", |s| {
+        s.world.undelegate(DOMAIN);
+        s.world.server(World::TLD).remove("ns1.example.com").remove("ns2.example.com");
+    }, &["domain-gone"]), 1, 1),
+    failing("the domain is parked", |s| {
+        s.world.host(Zone::new("sedoparking.com"), [("ns1.sedoparking.com", World::NS1)]);
+        s.world.undelegate(DOMAIN).host(Zone::new(DOMAIN), [("ns1.sedoparking.com", World::NS1)]);
+    }, &["domain-gone"]).exposing(1, 1),
+    failing("yesterday's tokens are published", |s| {
+        empty_zone(s);
+        s.witnesses.earlier_selectors = vec![name("old1")];
+        s.zones = vec![hosted("Z1", Visibility::Public, SERVERS, &["old1"])];
+    }, &["tokens-changed"]),
+    failing("three tokens of the same shape are in the zone", |s| {
+        empty_zone(s);
+        s.zones = vec![hosted("Z1", Visibility::Public, SERVERS, &["old1", "old2", "old3"])];
+    }, &["tokens-changed"]),
+    failing("another account's tokens are in the zone", |s| {
+        empty_zone(s);
+        s.zones = vec![hosted("Z1", Visibility::Public, SERVERS, &["old1", "old2", "old3", "old4", "old5", "old6"])];
+    }, &["record-missing"]),
+    healthy("earlier tokens beside today's", |s| {
+        s.witnesses.earlier_selectors = vec![name("old1")];
+        s.world.publish("old1._domainkey.example.com CNAME old1.dkim.amazonses.com");
+    }),
+
+    // Time.
+    degraded("a record comes and goes at one server", |s| {
+        s.witnesses.past = past(&[State::Holds, State::Absent, State::Holds, State::Absent]);
+    }, &["flapping"]).exposing(0, 2),
+    healthy("a record was absent once", |s| {
+        s.witnesses.past = past(&[State::Holds, State::Absent, State::Holds]);
+    }),
+
     // Through resolvers alone.
     exposed(failing("a missing record, no name server asked", |s| {
         s.world.remove(BBB);
@@ -318,6 +431,22 @@ const SCENARIOS: &[Scenario] = &[
         s.identity.selectors.clear();
     }, &["not-started"]), 0, 0),
     exposed(failing("signing is switched off", |s| s.identity.signing_enabled = Some(false), &["signing-disabled"]), 0, 2),
+    exposed(failing("the replica of another region's identity", |s| {
+        s.identity.verification = Some(Verification {
+            error: Some("REPLICATION_ACCESS_DENIED".to_owned()),
+            ..Verification::default()
+        });
+    }, &["replica-broken"]), 0, 2),
+    healthy("an error of the provider's last look that is over", |s| {
+        s.identity.verification =
+            Some(Verification { error: Some("HOST_NOT_FOUND".to_owned()), ..Verification::default() });
+    }),
+    exposed(degraded("the identity was deleted and made anew", |s| {
+        s.changes = vec![event("DeleteEmailIdentity", Effect::IdentityDeleted)];
+    }, &["identity-recreated"]), 0, 2),
+    healthy("the identity was made, and never deleted", |s| {
+        s.changes = vec![event("CreateEmailIdentity", Effect::IdentityCreated)];
+    }),
     unknown("a status that this version does not know", |s| {
         s.identity.status = ProviderStatus::Other("ON_HOLD".to_owned());
     }, &[]),
@@ -350,6 +479,80 @@ impl Scenario {
     }
 }
 
+const TODAY: &[&str] = &TOKENS;
+const SERVERS: &[&str] = &["ns1.example.com", "ns2.example.com"];
+const OLD_SERVERS: &[&str] = &["ns-1.awsdns-00.com", "ns-2.awsdns-00.net"];
+const OWN_RESOLVER: [u8; 4] = [127, 0, 83, 55];
+
+fn name(text: &str) -> Name {
+    text.parse().expect("it is a name")
+}
+
+/// The domain's zone without any of the records.
+fn empty_zone(scene: &mut Scene) {
+    for token in TOKENS {
+        scene.world.remove(&format!("{token}._domainkey.example.com"));
+    }
+}
+
+/// A resolver that this machine is configured to use, beside the public one.
+fn own_resolver(scene: &mut Scene) {
+    scene.world.add_resolver(OWN_RESOLVER.into());
+    scene.places.resolvers.push(Vantage::System { address: (OWN_RESOLVER, 53).into() });
+}
+
+/// A hosted zone of the domain that holds the CNAMEs of these tokens.
+fn hosted(id: &str, visibility: Visibility, servers: &[&str], tokens: &[&str]) -> HostedZone {
+    let records = tokens.iter().map(|token| Record {
+        name: name(&format!("{token}._domainkey.example.com")),
+        ttl: 300,
+        data: RecordData::Cname(name(&format!("{token}.dkim.amazonses.com"))),
+    });
+    HostedZone {
+        id: id.to_owned(),
+        host: "Route 53".to_owned(),
+        name: name(DOMAIN),
+        visibility,
+        servers: servers.iter().map(|server| name(server)).collect(),
+        records: records.collect(),
+    }
+}
+
+fn event(action: &str, effect: Effect) -> Event {
+    let change = Change {
+        at: "2026-11-20T09:00:00Z".parse().expect("it is a time"),
+        actor: "alice".to_owned(),
+        action: action.to_owned(),
+        tool: Some("AWS console".to_owned()),
+        source: "CloudTrail us-east-1".to_owned(),
+        event_id: "e-1".to_owned(),
+    };
+    Event { change, effect }
+}
+
+fn reached(primary: &str) -> Verification {
+    let soa = VerificationSoa { primary: primary.to_owned(), serial: 1 };
+    Verification { soa: Some(soa), ..Verification::default() }
+}
+
+/// How the record of the first token stood at the second server, an hour apart, the last one an hour ago.
+fn past(states: &[State]) -> Vec<PastState> {
+    let now: Timestamp = NOW.parse().expect("it is a time");
+    let hours = (1..=states.len()).rev();
+    hours
+        .zip(states)
+        .map(|(hours, &state)| PastState {
+            at: now - SignedDuration::from_hours(i64::try_from(hours).expect("few hours")),
+            record: name(AAA),
+            vantage: Vantage::Authoritative {
+                server: Some(name("ns2.example.com")),
+                address: (World::NS2, 53).into(),
+            },
+            state,
+        })
+        .collect()
+}
+
 /// One selector with a key of one's own.
 fn own_key(scene: &mut Scene, text: &str) {
     let label = "s1".parse().expect("it is a name");
@@ -370,12 +573,19 @@ fn take(breaks: fn(&mut Scene)) -> Report {
         },
         depth: Depth::Full,
         firewall: Firewall::Open,
+        zones: Vec::new(),
+        changes: Vec::new(),
+        witnesses: Witnesses::default(),
     };
     breaks(&mut scene);
-    let look = Look::new(Arc::new(Behind(scene.firewall, FakeDns::new(scene.world))), scene.places);
-    let at: Timestamp = "2026-11-24T02:00:00Z".parse().expect("it is a time");
+    let look = Look::new(Arc::new(Behind(scene.firewall, FakeDns::new(scene.world))), scene.places)
+        .with_zones(Arc::new(FakeZones::new(scene.zones)))
+        .with_history(Arc::new(FakeHistory::new(scene.changes)));
+    let at: Timestamp = NOW.parse().expect("it is a time");
     // The fake answers at once, so the look needs no runtime.
-    look.take(scene.identity, scene.depth, at, 7).now_or_never().expect("a fake look never waits")
+    look.take_with(scene.identity, scene.witnesses, scene.depth, at, 7)
+        .now_or_never()
+        .expect("a fake look never waits")
 }
 
 #[test]
@@ -393,4 +603,72 @@ fn every_scenario_has_its_verdict_its_causes_and_its_exposure() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} scenarios:\n\n{}", wrong.len(), SCENARIOS.len(), wrong.join("\n\n"));
+}
+
+struct Advised {
+    name: &'static str,
+    breaks: fn(&mut Scene),
+    advice: &'static [&'static str],
+}
+
+const fn advised(name: &'static str, breaks: fn(&mut Scene), advice: &'static [&'static str]) -> Advised {
+    Advised { name, breaks, advice }
+}
+
+#[rustfmt::skip]
+const ADVICE: &[Advised] = &[
+    advised("nothing", |_| {}, &[]),
+    advised("no DMARC policy", |s| { s.world.remove("_dmarc.example.com"); }, &["dmarc-missing"]),
+    advised("the policy of the organisational domain counts for a subdomain", |s| {
+        s.identity = easy_dkim_identity("mail.example.com");
+    }, &[]),
+    advised("a DMARC policy that cannot be looked up is not missing", |s| {
+        s.world.resolver(World::RESOLVER).fault(Fault::Rcode(Rcode::SERVFAIL).below("_dmarc.example.com"));
+    }, &[]),
+    advised("a DMARC record without a policy", |s| { s.world.replace("_dmarc.example.com TXT \"v=DMARC1\""); }, &["dmarc-invalid"]),
+    advised("two DMARC records", |s| { s.world.publish("_dmarc.example.com TXT \"v=DMARC1; p=reject\""); }, &["dmarc-invalid"]),
+    advised("another text beside the DMARC record", |s| { s.world.publish("_dmarc.example.com TXT \"hello\""); }, &[]),
+    advised("strict alignment of DKIM", |s| { s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=none; adkim=s\""); }, &["dmarc-strict-alignment"]),
+    advised("strict alignment of SPF with a MAIL FROM domain", |s| {
+        mail_from(s, MX, SPF);
+        s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=none; aspf=s\"");
+    }, &["dmarc-strict-alignment"]),
+    advised("strict alignment of SPF without a MAIL FROM domain", |s| {
+        s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=none; aspf=s\"");
+    }, &[]),
+    advised("an enforced policy while DKIM holds", |s| { s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=reject\""); }, &[]),
+    advised("an enforced policy while a record is missing", |s| {
+        s.world.replace("_dmarc.example.com TXT \"v=DMARC1; p=reject\"").remove(BBB);
+    }, &["dmarc-enforced"]),
+    advised("a MAIL FROM domain as it must be", |s| mail_from(s, MX, SPF), &[]),
+    advised("another MX", |s| mail_from(s, "MX 10 mx.example.com", SPF), &["mail-from-mx"]),
+    advised("two MX", |s| { mail_from(s, MX, SPF); s.world.publish("bounce.example.com MX 20 mx.example.com"); }, &["mail-from-mx"]),
+    advised("no SPF record", |s| mail_from(s, MX, "TXT \"hello\""), &["mail-from-spf"]),
+    advised("an SPF record without the provider", |s| mail_from(s, MX, "TXT \"v=spf1 include:example.net ~all\""), &["mail-from-spf"]),
+    advised("two SPF records", |s| { mail_from(s, MX, SPF); s.world.publish("bounce.example.com TXT \"v=spf1 -all\""); }, &["mail-from-spf"]),
+    advised("a short TTL", |s| { s.world.replace("aaa._domainkey.example.com 5 CNAME aaa.dkim.amazonses.com"); }, &["ttl-short"]),
+    advised("a long memory of absences", |s| {
+        s.world.replace("example.com 86400 SOA ns1.example.com hostmaster.example.com 2 3600 600 86400 86400");
+    }, &["negative-ttl-long"]),
+    advised("an own key of 1024 bits", |s| own_key(s, SHORT), &["key-1024"]),
+    advised("an own key of 2048 bits", |s| own_key(s, KEY), &[]),
+];
+
+const MX: &str = "MX 10 feedback-smtp.us-east-1.amazonses.com";
+const SPF: &str = "TXT \"v=spf1 include:amazonses.com ~all\"";
+const SHORT: &str = "v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDKSleNogL/hymN0SozBi1K8WYCQTu6ulyBCb+2Zqne099iAe5NGelIZs0JqBm1TPP0nlDLH40GqlWPaH9J/rrnj1RKihvA8vRM2MqlHNXcf1qfVyZeRyBpgCxXwj+Jd/Dcdbjw5+ZuC9s2SRDM4vMeImcMLGqRBECec+dTB6K2JwIDAQAB";
+
+fn mail_from(scene: &mut Scene, mx: &str, spf: &str) {
+    let domain = name("bounce.example.com");
+    scene.identity.mail_from = Some(MailFrom { domain, mx: name("feedback-smtp.us-east-1.amazonses.com") });
+    scene.world.publish(&format!("bounce.example.com {mx}\nbounce.example.com {spf}"));
+}
+
+#[test]
+fn every_piece_of_advice_is_given_where_it_helps_and_nowhere_else() {
+    for case in ADVICE {
+        let report = take(case.breaks);
+        let advice: Vec<&str> = report.advice.iter().map(Advice::code).collect();
+        assert_eq!(advice, case.advice, "{}\n{report}", case.name);
+    }
 }

@@ -89,7 +89,7 @@ pub(super) enum Trouble {
     Unreachable,
     /// The answer was truncated, and TCP failed.
     Tcp,
-    /// The server refers to a deeper zone, which must be asked.
+    /// The record is an alias into another zone, of which too little is seen.
     Elsewhere,
     /// The question couldn't be sent from here.
     Here,
@@ -154,12 +154,10 @@ pub(super) fn trouble(observation: &Observation, survey: &Survey) -> Option<Trou
         Rcode::REFUSED | Rcode::NOTAUTH if is_server => return Some(Trouble::Lame),
         _ => return Some(Trouble::Failing),
     }
-    if is_server && !response.authoritative {
-        let cut = response.referral().map(|(cut, _)| cut);
-        let leads_down = cut.is_some_and(|cut| {
-            name.is_at_or_below(cut) && survey.zone_of(name).is_none_or(|at| cut.is_below(&at.zone))
-        });
-        return Some(if leads_down { Trouble::Elsewhere } else { Trouble::Lame });
+    // Some servers clear AA once they have followed a CNAME; that they have authority their SOA shows.
+    let has_followed = !response.cnames(name).is_empty() && has_authority(&observation.vantage, name, survey);
+    if is_server && !response.authoritative && !has_followed {
+        return Some(Trouble::Lame);
     }
     let proves_something = response.rcode == Rcode::NXDOMAIN
         || !response.answers.is_empty()
@@ -167,9 +165,17 @@ pub(super) fn trouble(observation: &Observation, survey: &Survey) -> Option<Trou
     (!proves_something).then_some(Trouble::Failing)
 }
 
+/// Whether a server gives the SOA of the name's zone with authority.
+fn has_authority(vantage: &Vantage, name: &Name, survey: &Survey) -> bool {
+    let zone = survey.zone_of(name).map(|delegation| &delegation.zone);
+    zone.and_then(|zone| survey.at(vantage, zone, RecordKind::Soa))
+        .and_then(|observation| observation.outcome.as_ref().ok())
+        .is_some_and(|response| response.authoritative)
+}
+
 fn trouble_of(error: &LookupError) -> Trouble {
     match error {
-        LookupError::Malformed(_) => Trouble::Failing,
+        LookupError::Malformed(_) | LookupError::Tls(_) => Trouble::Failing,
         LookupError::TruncatedThenTcp(inner) if !inner.is_local() => Trouble::Tcp,
         // No route is the server's affair as long as other addresses of its family can be reached from here;
         // that is decided where all of them are in view.
@@ -190,10 +196,7 @@ fn see_cname(
 ) -> Sight {
     match response.cnames(&expected.name)[..] {
         [] => Sight::Absent,
-        [only] if has_data_beside(expected, vantage, survey) => {
-            let _ = only;
-            Sight::Conflict
-        }
+        [_] if has_data_beside(expected, vantage, survey) => Sight::Conflict,
         [only] if only == target => Sight::Holds,
         ref targets => Sight::Targets(targets.iter().map(|&target| target.clone()).collect()),
     }
@@ -209,12 +212,12 @@ fn without_assumption(sight: Sight, target: &Name) -> Sight {
     }
 }
 
-/// Whether other records stand at the very name that has a CNAME, but for those of DNSSEC, which may.
+/// Whether other records stand at the very name that has a CNAME, as far as they were asked for; those of DNSSEC may.
 fn has_data_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
     survey
         .observations
-        .iter()
-        .filter(|observation| observation.vantage == *vantage && observation.question.name == expected.name)
+        .of(vantage)
+        .filter(|observation| observation.question.name == expected.name)
         .filter_map(|observation| observation.outcome.as_ref().ok())
         .flat_map(|response| &response.answers)
         .any(|record| {
@@ -227,17 +230,30 @@ fn see_key(expected: &Expected, response: &Response, vantage: &Vantage, survey: 
     let name = &expected.name;
     let leads_away = response.chain_end(name) != name;
     if leads_away && vantage.is_authoritative() && response.texts(name).is_empty() {
-        // The selector is an alias into another zone, whose servers only a resolver asks.
-        let through_resolvers = survey
-            .resolvers
-            .iter()
-            .filter_map(|resolver| survey.at(resolver, name, RecordKind::Txt))
-            .filter(|observation| trouble(observation, survey).is_none())
-            .find_map(|observation| observation.outcome.as_ref().ok());
-        return through_resolvers
-            .map_or(Sight::Nothing(Trouble::Elsewhere), |response| judge_key(expected, response));
+        return see_key_through_resolvers(expected, survey);
     }
     judge_key(expected, response)
+}
+
+/// What the resolvers see of a selector that is an alias into another zone, whose servers aren't asked. One that sees
+/// the key is enough; that it isn't there is known once all say so.
+fn see_key_through_resolvers(expected: &Expected, survey: &Survey) -> Sight {
+    let mut sights = survey
+        .resolvers
+        .iter()
+        .filter_map(|resolver| survey.at(resolver, &expected.name, RecordKind::Txt))
+        .filter(|observation| trouble(observation, survey).is_none())
+        .filter_map(|observation| observation.outcome.as_ref().ok())
+        .map(|response| judge_key(expected, response));
+    let Some(first) = sights.next() else { return Sight::Nothing(Trouble::Elsewhere) };
+    if first == Sight::Holds {
+        return first;
+    }
+    let others: Vec<Sight> = sights.collect();
+    if others.contains(&Sight::Holds) {
+        return Sight::Holds;
+    }
+    if others.iter().all(|other| *other == first) { first } else { Sight::Nothing(Trouble::Elsewhere) }
 }
 
 fn judge_key(expected: &Expected, response: &Response) -> Sight {

@@ -75,7 +75,7 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
             false,
         ),
         Basis::Zone { title, notes } => {
-            add(format!("no server was asked: {title} was judged as though it were served"), false);
+            add(format!("{title} was judged as though it were served; what is served today was not"), false);
             notes.iter().for_each(|note| add(note.clone(), false));
         }
     }
@@ -100,8 +100,8 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
     }
     if evidence.servers_are_out_of_reach() {
         add(
-            "no name server answers while resolvers do: port 53 seems to be closed on the way out; \
-             --no-authoritative judges by resolvers alone"
+            "no name server could be heard: port 53 seems to be closed on the way out, or something on the way \
+             answers in their place; --no-authoritative judges by resolvers alone"
                 .to_owned(),
             false,
         );
@@ -117,6 +117,15 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
         if !excused.is_empty() {
             add(format!("this machine cannot reach {}", excused.join(", ")), false);
         }
+    }
+    for (record, vantage) in evidence.unseen_for_no_fault() {
+        add(format!("{} could not be judged at {vantage}", record.expected.name), true);
+    }
+    for zone in survey.zones.iter().filter(|zone| zone.left_out > 0) {
+        add(
+            format!("{} has more servers than are looked at; {} were left out", zone.zone, zone.left_out),
+            false,
+        );
     }
     let unseen = |authoritative: bool| {
         evidence.records.iter().any(|record| {

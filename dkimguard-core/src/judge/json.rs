@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Certainty, DeadlineBasis, Depth, Diagnosis, Exposure, Finding, Gap, RecordReport, Report, Verdict,
+    Advice, Certainty, DeadlineBasis, Depth, Diagnosis, Exposure, Finding, Gap, RecordReport, Report, Verdict,
 };
 use crate::history::Change;
 use crate::identity::{ExpectedValue, IdentityId, VerificationSoa};
@@ -48,7 +48,7 @@ impl Serialize for Report {
                 error: verification.and_then(|verification| verification.error.as_deref()),
                 soa: verification.and_then(|verification| verification.soa.as_ref()),
             },
-            advice: [],
+            advice: self.advice.iter().map(advice).collect(),
             gaps: &self.gaps,
         }
         .serialize(serializer)
@@ -72,7 +72,7 @@ struct ReportJson<'a> {
     causes: Vec<CauseJson<'a>>,
     records: Vec<RecordJson<'a>>,
     provider: ProviderJson<'a>,
-    advice: [(); 0],
+    advice: Vec<AdviceJson<'a>>,
     gaps: &'a [Gap],
 }
 
@@ -99,6 +99,17 @@ fn cause(diagnosis: &Diagnosis) -> CauseJson<'_> {
         evidence: &diagnosis.evidence,
         changed_by: diagnosis.changed_by.as_ref(),
     }
+}
+
+#[derive(Serialize)]
+struct AdviceJson<'a> {
+    code: &'static str,
+    title: &'static str,
+    detail: &'a str,
+}
+
+fn advice(advice: &Advice) -> AdviceJson<'_> {
+    AdviceJson { code: advice.code(), title: advice.title(), detail: &advice.detail }
 }
 
 #[derive(Serialize)]

@@ -175,6 +175,12 @@ impl fmt::Display for Text<'_> {
             writeln!(f, "\nRecords by place")?;
             self.table(f)?;
         }
+        if !report.advice.is_empty() {
+            writeln!(f, "\nAdvice")?;
+            for advice in &report.advice {
+                bullet(f, &format!("{} ({})", advice.detail, advice.code()))?;
+            }
+        }
         let said = |gap: &&super::Gap| gap.detail != report.summary;
         if report.gaps.iter().any(|gap| said(&gap)) {
             writeln!(f, "\nNot seen")?;

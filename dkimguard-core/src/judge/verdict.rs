@@ -136,6 +136,9 @@ fn doubt(evidence: &Evidence<'_>, depth: Depth) -> Option<String> {
             return Some(format!("no resolver confirms {name}"));
         }
     }
+    if let Some((record, vantage)) = evidence.unseen_for_no_fault().next() {
+        return Some(format!("{} could not be judged at {vantage}", record.expected.name));
+    }
     if evidence.unlooked_servers().next().is_some() {
         return Some("not every name server could be found".to_owned());
     }

@@ -8,6 +8,7 @@ pub mod hickory;
 #[allow(clippy::module_inception)]
 mod look;
 mod observation;
+mod observations;
 mod places;
 mod premise;
 mod survey;
@@ -19,6 +20,7 @@ pub use delegation::{AddressLookup, Delegation, Server};
 pub use dns::Dns;
 pub use look::Look;
 pub use observation::{ExtendedError, Observation, Question, Rcode, Response, Transport, Vantage};
+pub use observations::Observations;
 pub use places::{Authoritative, DNS_PORT, Places};
 pub use premise::{Premise, PremiseServer, UnservedZone};
 pub use survey::{Basis, Survey};

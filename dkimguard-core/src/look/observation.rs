@@ -1,5 +1,6 @@
 //! [`Question`], [`Vantage`], [`Response`], [`Observation`]: what was asked, from where, and what came back.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -7,6 +8,9 @@ use std::time::Duration;
 use crate::error::LookupError;
 use crate::name::Name;
 use crate::record::{Record, RecordData, RecordKind, Soa, Txt};
+
+/// How many CNAMEs are followed one after the other.
+const MOST_LINKS: usize = 16;
 
 /// What is asked. A plain question has CD and DO clear; RD follows from the [`Vantage`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -212,8 +216,8 @@ impl Response {
     /// Where the chain of CNAMEs that starts at this name ends, as far as the answer shows it.
     pub fn chain_end<'a>(&'a self, name: &'a Name) -> &'a Name {
         let mut end = name;
-        // A chain has at most as many links as the answer has records; a loop ends there too.
-        for _ in 0..self.answers.len() {
+        // Resolvers follow fewer links than this; a loop ends here too.
+        for _ in 0..MOST_LINKS {
             match self.cnames(end).first() {
                 Some(next) => end = next,
                 None => break,
@@ -222,9 +226,11 @@ impl Response {
         end
     }
 
-    /// The TXT records at the end of the chain that starts at this name.
+    /// The distinct TXT records at the end of the chain that starts at this name; a record that is sent twice is
+    /// one (RFC 2181 §5).
     pub fn texts<'a>(&'a self, name: &'a Name) -> Vec<&'a Txt> {
         let end = self.chain_end(name);
+        let mut seen = HashSet::new();
         self.answers
             .iter()
             .filter(|record| record.name == *end)
@@ -232,6 +238,7 @@ impl Response {
                 RecordData::Txt(txt) => Some(txt),
                 _ => None,
             })
+            .filter(|txt| seen.insert(*txt))
             .collect()
     }
 

@@ -6,17 +6,18 @@ use std::slice;
 use async_trait::async_trait;
 use futures_util::future::{join, join_all};
 
-use super::delegation::{AddressLookup, Delegation, Guide};
-use super::survey::{ask_all, control_question, random_sibling, survey_zones, targets};
+use super::delegation::{Delegation, Descent, Guide};
+use super::survey::{add_unknown, ask_all, control_question, random_sibling, survey_zones, targets};
 use super::{
     Authoritative, Basis, DNS_PORT, Observation, Places, Question, Rcode, Response, Survey, Vantage,
 };
 use crate::error::LookupError;
 use crate::identity::Expected;
+use crate::judge::Witnesses;
 use crate::name::Name;
 use crate::ports::DnsLookup;
-use crate::record::{RecordData, RecordKind};
-use crate::zone::{Zone, answer};
+use crate::record::{Record, RecordData, RecordKind};
+use crate::zone::{HostedZone, Visibility, Zone, answer};
 
 /// What is supposed instead of asking the parent zone: who serves the domain's zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,23 @@ impl UnservedZone {
     }
 }
 
+impl Premise {
+    /// What an unserved zone holds at the records' names, whatever it would answer.
+    pub(super) fn witnesses(&self, expected: &[Expected]) -> Witnesses {
+        let Self::Zone(unserved) = self else { return Witnesses::default() };
+        let is_expected = |record: &&Record| expected.iter().any(|expected| expected.name == record.name);
+        let zone = HostedZone {
+            id: unserved.title.clone(),
+            host: "unserved".to_owned(),
+            name: unserved.apex().clone(),
+            visibility: Visibility::Public,
+            servers: Vec::new(),
+            records: unserved.zone.records().filter(is_expected).cloned().collect(),
+        };
+        Witnesses { zones: vec![zone], ..Witnesses::default() }
+    }
+}
+
 /// Asks each expected record of the servers that the premise names, and of those that they refer to.
 pub(super) async fn survey_supposing(
     dns: &dyn DnsLookup,
@@ -132,31 +150,23 @@ pub(super) async fn survey_supposing(
 
 /// The supposed delegation of the domain, with every address of each server.
 async fn delegation(guide: &Guide<'_>, servers: &[PremiseServer], domain: &Name, port: u16) -> Delegation {
-    let lookups = servers.iter().map(|server| async move {
+    let found = join_all(servers.iter().map(|server| async move {
         match server {
-            PremiseServer::Named { name, .. } => Some(guide.addresses(name).await),
-            PremiseServer::At { .. } => None,
-        }
-    });
-    let found = join_all(lookups).await;
-    let mut delegation = Delegation::supposed(domain.clone(), Vec::new());
-    for (server, found) in servers.iter().zip(found) {
-        match (server, found) {
-            (PremiseServer::Named { name, port: own }, Some((addresses, lookup))) => {
-                let addresses =
-                    addresses.into_iter().map(|address| SocketAddr::new(address.ip(), own.unwrap_or(port)));
-                delegation.add_server(name);
-                delegation.add_addresses(name, addresses);
-                delegation.set_lookup(name, lookup);
+            PremiseServer::Named { name, port: own } => {
+                Ok((name, guide.addresses(name).await, own.unwrap_or(port)))
             }
-            (PremiseServer::At { address, port: own }, _) => {
+            PremiseServer::At { address, port: own } => {
                 let address = SocketAddr::new(*address, own.unwrap_or(port));
-                delegation.unnamed.push(Vantage::Authoritative { server: None, address });
+                Err(Vantage::Authoritative { server: None, address })
             }
-            (PremiseServer::Named { name, .. }, None) => {
-                delegation.add_server(name);
-                delegation.set_lookup(name, AddressLookup::Unseen);
-            }
+        }
+    }))
+    .await;
+    let mut delegation = Delegation::supposed(domain.clone(), Vec::new());
+    for server in found {
+        match server {
+            Ok((name, found, port)) => delegation.suppose_server(name, found, port),
+            Err(unnamed) => delegation.unnamed.push(unnamed),
         }
     }
     delegation
@@ -174,7 +184,7 @@ async fn survey_from(
     let targets = targets(domain, expected);
     // Each server names the zone in which a name lies by that zone's SOA, in its answer or beside it.
     let mut names: Vec<Name> = targets.iter().flat_map(Name::ancestors).collect();
-    names.retain(|name| name.label_count() > 1 || name == domain);
+    names.retain(|name| name.registered_domain().is_some() || name == domain);
     names.sort();
     names.dedup();
     let questions: Vec<Question> =
@@ -182,18 +192,23 @@ async fn survey_from(
     let vantages = start.vantages();
     let asked = join_all(vantages.iter().map(|vantage| ask_all(dns, vantage, questions.clone()))).await;
     let steps: Vec<Observation> = asked.into_iter().flatten().collect();
+    guide.keep_steps(steps.iter().cloned());
+    let is_heard = steps.iter().any(|step| step.outcome.is_ok());
     let mut zones: Vec<Delegation> = Vec::new();
     for target in &targets {
         let zone = enclosing_zone(&steps, target).unwrap_or_else(|| domain.clone());
-        let mut reached = Delegation { zone, ..start.clone() };
-        if steps.iter().any(|step| step.outcome.is_ok()) {
-            reached = guide.descend(reached, target).await.reached;
-        }
-        if zones.iter().all(|known| known.zone != reached.zone) {
-            zones.push(reached);
+        let start = Delegation { zone, ..start.clone() };
+        if is_heard {
+            let Descent { passed, reached, .. } = guide.descend(start, target).await;
+            add_unknown(&mut zones, passed.into_iter().chain([reached]).collect());
+        } else {
+            add_unknown(&mut zones, vec![start]);
         }
     }
-    guide.keep_steps(steps);
+    if !is_heard {
+        // Silence is theirs if name servers can be reached from here at all.
+        guide.control(domain).await;
+    }
     let mut survey = survey_zones(dns, &guide, zones, expected, sibling).await;
     survey.steps.extend(guide.into_steps());
     survey

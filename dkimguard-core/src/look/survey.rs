@@ -1,14 +1,15 @@
 //! [`Survey`]: every expected record, asked at every vantage point.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
 
 use futures_util::future::{BoxFuture, FutureExt, join, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt, iter};
 
-use super::delegation::{AddressLookup, Delegation, Guide};
-use super::{Authoritative, Observation, Places, Question, Rcode, Vantage};
+use super::delegation::{AddressLookup, Delegation, FoundAddresses, Guide};
+use super::{Authoritative, Observation, Observations, Places, Question, Rcode, Vantage};
 use crate::error::LookupError;
-use crate::identity::{Expected, ExpectedValue};
+use crate::identity::{Expected, ExpectedValue, Identity};
+use crate::key_record::KeyRecord;
 use crate::name::Name;
 use crate::ports::DnsLookup;
 use crate::record::{RecordData, RecordKind};
@@ -16,6 +17,8 @@ use crate::record::{RecordData, RecordKind};
 /// How many questions one server has before it at a time; enough for all about one identity, so that a silent
 /// server costs one time-out and not several.
 const PER_SERVER: usize = 64;
+/// How many name servers are read of one server's answer about its zone.
+const MOST_NAMED: usize = 64;
 /// How many of the parent's addresses of a family get a control question.
 const CONTROLS: usize = 2;
 
@@ -33,7 +36,7 @@ pub struct Survey {
     /// A name beside the expected ones that nobody has published; only a wildcard answers for it.
     pub sibling: Option<Name>,
     /// What was asked about the records.
-    pub observations: Vec<Observation>,
+    pub observations: Observations,
     /// What was asked of servers above and on the way down; they show what can be reached from here.
     pub steps: Vec<Observation>,
     /// Why a delegation could not be found.
@@ -69,36 +72,20 @@ impl Survey {
 
     /// The plain question about a name at a vantage point: the last that was answered, else the last.
     pub fn at(&self, vantage: &Vantage, name: &Name, kind: RecordKind) -> Option<&Observation> {
-        let asked = |observation: &&Observation| {
-            let question = &observation.question;
-            observation.vantage == *vantage
-                && question.kind == kind
-                && question.name == *name
-                && !question.checking_disabled
-                && !question.dnssec_ok
-        };
-        let mut all = self.observations.iter().filter(asked).rev();
-        let last = all.next()?;
-        if last.outcome.is_ok() {
-            return Some(last);
-        }
-        Some(all.find(|observation| observation.outcome.is_ok()).unwrap_or(last))
+        self.observations.at(vantage, name, kind)
     }
 
     /// The question about a name with the CD bit, at a resolver.
     pub fn unchecked_at(&self, vantage: &Vantage, name: &Name, kind: RecordKind) -> Option<&Observation> {
-        self.observations.iter().find(|observation| {
+        self.observations.of(vantage).find(|observation| {
             let question = &observation.question;
-            observation.vantage == *vantage
-                && question.checking_disabled
-                && question.kind == kind
-                && question.name == *name
+            question.checking_disabled && question.kind == kind && question.name == *name
         })
     }
 
     /// All observations, those on the way down included.
     pub fn everything(&self) -> impl Iterator<Item = &Observation> {
-        self.observations.iter().chain(&self.steps)
+        self.observations.iter().chain(self.steps.iter())
     }
 }
 
@@ -106,19 +93,23 @@ impl Survey {
 pub(super) async fn survey(
     dns: &dyn DnsLookup,
     places: &Places,
-    domain: &Name,
+    identity: &Identity,
     expected: &[Expected],
     seed: u64,
 ) -> Survey {
+    let domain = identity.domain();
+    let beside = questions_beside(identity);
     let sibling = random_sibling(expected, seed);
     // Without servers, the resolvers must tell the causes apart too; the zone is most likely the domain.
     let clues = match places.authoritative {
         Authoritative::Ask { .. } => None,
         Authoritative::Skip => Some((domain, sibling.as_ref())),
     };
-    let through_resolvers = survey_resolvers(dns, &places.resolvers, expected, clues);
+    let through_resolvers = survey_resolvers(dns, &places.resolvers, expected, &beside, clues);
     let mut survey = match places.authoritative {
-        Authoritative::Skip => Survey { observations: through_resolvers.await, ..Survey::default() },
+        Authoritative::Skip => {
+            Survey { observations: through_resolvers.await.into_iter().collect(), ..Survey::default() }
+        }
         Authoritative::Ask { port } => {
             let guide = Guide::new(dns, &places.resolvers, port);
             let at_servers = survey_servers(dns, &guide, domain, expected, sibling.as_ref());
@@ -148,12 +139,18 @@ pub(super) async fn glance(dns: &dyn DnsLookup, places: &Places, expected: &[Exp
     let Some(resolver) = turn.and_then(|turn| places.resolvers.get(turn)) else { return survey };
     let questions =
         expected.iter().map(|expected| Question::new(expected.name.clone(), expected.value.kind()));
-    survey.observations = ask_all(dns, resolver, questions.collect()).await;
-    if survey.observations.iter().all(|observation| observation.outcome.is_err()) {
+    survey.observations.extend(ask_all(dns, resolver, questions.collect()).await);
+    if !survey.observations.iter().any(is_definite) {
         survey.observations.extend(ask_all(dns, resolver, vec![control_question()]).await);
     }
     survey.resolvers.push(resolver.clone());
     survey
+}
+
+/// Whether an answer came that says that something is there, or that it isn't.
+fn is_definite(observation: &Observation) -> bool {
+    let is_definite = |rcode| matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+    observation.outcome.as_ref().is_ok_and(|response| is_definite(response.rcode))
 }
 
 /// What anybody who answers at all can answer.
@@ -187,8 +184,7 @@ async fn survey_servers(
     let mut reasons = Vec::new();
     for found in join_all(targets(domain, expected).iter().map(|target| guide.find(target))).await {
         match found {
-            Ok(delegation) if zones.iter().any(|known| known.zone == delegation.zone) => {}
-            Ok(delegation) => zones.push(delegation),
+            Ok(found) => add_unknown(&mut zones, found),
             Err(lost) => reasons.push(lost.reason),
         }
     }
@@ -206,7 +202,7 @@ pub(super) fn targets(domain: &Name, expected: &[Expected]) -> Vec<Name> {
     targets
 }
 
-/// Surveys zones, each for the records that lie in it and in no deeper one.
+/// Surveys these zones, and those into which a record is referred on.
 pub(super) async fn survey_zones(
     dns: &dyn DnsLookup,
     guide: &Guide<'_>,
@@ -215,40 +211,35 @@ pub(super) async fn survey_zones(
     sibling: Option<&Name>,
 ) -> Survey {
     let mut survey = Survey::default();
-    let surveys = zones.iter().map(|delegation| {
-        let deepest = |name: &Name| {
-            zones
-                .iter()
-                .filter(|zone| name.is_at_or_below(&zone.zone))
-                .map(|zone| zone.zone.label_count())
-                .max()
-        };
-        let here: Vec<&Expected> = expected
-            .iter()
-            .filter(|expected| {
-                expected.name.is_at_or_below(&delegation.zone)
-                    && deepest(&expected.name) == Some(delegation.zone.label_count())
-            })
-            .collect();
-        survey_zone(dns, guide, delegation.clone(), here, sibling)
-    });
+    let surveys = zones.into_iter().map(|delegation| survey_zone(dns, guide, delegation, expected, sibling));
     for (delegation, observations) in join_all(surveys).await {
         survey.zones.push(delegation);
         survey.observations.extend(observations);
     }
     // A record may be a zone of its own; only its zone's servers know, and they have just said so.
-    for expected in expected {
-        if let Some(cut) = cut_at(&survey, &expected.name)
-            && let Ok(delegation) = guide.find(&cut).await
-            && survey.zones.iter().all(|known| known.zone != delegation.zone)
-        {
-            let (delegation, observations) =
-                survey_zone(dns, guide, delegation, vec![expected], sibling).await;
-            survey.zones.push(delegation);
-            survey.observations.extend(observations);
-        }
+    let mut cuts: Vec<Name> =
+        expected.iter().filter_map(|expected| cut_at(&survey, &expected.name)).collect();
+    cuts.sort();
+    cuts.dedup();
+    let mut deeper: Vec<Delegation> = Vec::new();
+    for found in join_all(cuts.iter().map(|cut| guide.find(cut))).await.into_iter().flatten() {
+        add_unknown(&mut deeper, found);
+    }
+    deeper.retain(|found| survey.zones.iter().all(|known| known.zone != found.zone));
+    let surveys = deeper.into_iter().map(|delegation| survey_zone(dns, guide, delegation, expected, sibling));
+    for (delegation, observations) in join_all(surveys).await {
+        survey.zones.push(delegation);
+        survey.observations.extend(observations);
     }
     survey
+}
+
+pub(super) fn add_unknown(zones: &mut Vec<Delegation>, found: Vec<Delegation>) {
+    for delegation in found {
+        if zones.iter().all(|known| known.zone != delegation.zone) {
+            zones.push(delegation);
+        }
+    }
 }
 
 /// The deeper zone that a server of the record's zone refers to.
@@ -264,23 +255,27 @@ fn cut_at(survey: &Survey, name: &Name) -> Option<Name> {
 
 /// What one of the things under way has come to.
 enum Event {
-    Addresses(Name, Vec<SocketAddr>, AddressLookup),
+    Addresses(Name, FoundAddresses),
     Surveyed(Vec<Observation>),
 }
 
-/// Surveys every address of every server of a zone, those included that come up on the way.
+/// Surveys every address of every server of a zone, and of those that the parent's servers name beside them.
 async fn survey_zone(
     dns: &dyn DnsLookup,
     guide: &Guide<'_>,
     mut delegation: Delegation,
-    expected: Vec<&Expected>,
+    expected: &[Expected],
     sibling: Option<&Name>,
 ) -> (Delegation, Vec<Observation>) {
     let zone = delegation.zone.clone();
+    let expected: Vec<&Expected> =
+        expected.iter().filter(|expected| expected.name.is_at_or_below(&zone)).collect();
+    // What servers say that only the zone names is not followed further, or a hostile zone would lead on for ever.
+    let given: BTreeSet<Name> = delegation.servers.iter().map(|server| server.name.clone()).collect();
     let look_up = |name: Name| -> BoxFuture<'_, Event> {
         async move {
-            let (addresses, lookup) = guide.addresses(&name).await;
-            Event::Addresses(name, addresses, lookup)
+            let found = guide.addresses(&name).await;
+            Event::Addresses(name, found)
         }
         .boxed()
     };
@@ -301,15 +296,15 @@ async fn survey_zone(
     let mut observations = Vec::new();
     while let Some(event) = under_way.next().await {
         match event {
-            Event::Addresses(name, addresses, lookup) => {
-                delegation.set_lookup(&name, lookup);
-                under_way.extend(delegation.add_addresses(&name, addresses).into_iter().map(ask));
+            Event::Addresses(name, found) => {
+                under_way.extend(delegation.take_addresses(&name, found).into_iter().map(ask));
             }
             Event::Surveyed(surveyed) => {
-                for name in servers_given(&surveyed, &zone) {
-                    if !delegation.given_by_zone.contains(&name) {
-                        delegation.given_by_zone.push(name.clone());
+                for name in servers_given(&surveyed, &zone, &given) {
+                    if delegation.given_by_zone.contains(&name) {
+                        continue;
                     }
+                    delegation.given_by_zone.push(name.clone());
                     // Of a supposed delegation, the servers that somebody named are the whole question.
                     if !delegation.supposed && delegation.add_server(&name) {
                         under_way.push(look_up(name));
@@ -339,12 +334,16 @@ fn controls(delegation: &Delegation) -> Vec<(Question, Vantage)> {
         .collect()
 }
 
-/// The zone's own NS set, where an authoritative answer in these observations gives it.
-fn servers_given(observations: &[Observation], zone: &Name) -> Vec<Name> {
+/// The zone's own NS set, where servers that the parent names give it with authority.
+fn servers_given(observations: &[Observation], zone: &Name, by: &BTreeSet<Name>) -> Vec<Name> {
     observations
         .iter()
         .filter(|observation| {
-            observation.question.kind == RecordKind::Ns && observation.question.name == *zone
+            let is_by = match &observation.vantage {
+                Vantage::Authoritative { server: Some(server), .. } => by.contains(server),
+                _ => false,
+            };
+            is_by && observation.question.kind == RecordKind::Ns && observation.question.name == *zone
         })
         .filter_map(|observation| observation.outcome.as_ref().ok())
         .filter(|response| response.authoritative)
@@ -354,6 +353,7 @@ fn servers_given(observations: &[Observation], zone: &Name) -> Vec<Name> {
             RecordData::Ns(name) => Some(name.clone()),
             _ => None,
         })
+        .take(MOST_NAMED)
         .collect()
 }
 
@@ -370,24 +370,39 @@ async fn survey_server(
     let mut questions =
         vec![Question::new(zone.clone(), RecordKind::Soa), Question::new(zone.clone(), RecordKind::Ns)];
     questions.extend(expected.iter().flat_map(|expected| record_questions(expected)));
+    // A CNAME must be alone; an address beside it shows only when it is asked for.
+    let aliases = expected.iter().filter(|expected| expected.value.target().is_some());
+    questions.extend(aliases.map(|expected| Question::new(expected.name.clone(), RecordKind::A)));
     if let Some(error) = silence {
         let silent =
             |question| Observation { question, vantage: vantage.clone(), outcome: Err(error.clone()) };
         return questions.into_iter().map(silent).collect();
     }
     let mut observations = ask_all(dns, &vantage, questions).await;
+    // What was lost on the way is asked again. What a server never answers isn't: that would cost another time-out.
     let lost: Vec<Question> = observations
         .iter()
-        .filter(|observation| matches!(observation.outcome, Err(LookupError::Timeout { .. })))
+        .filter(|observation| {
+            is_lost(observation) && !is_silent_about(&observations, observation.question.kind)
+        })
         .map(|observation| observation.question.clone())
         .collect();
-    if lost.len() < observations.len() {
-        // The server answers, so what was lost was lost on the way, or is what it never answers.
-        observations.extend(ask_all(dns, &vantage, lost).await);
-    }
-    let clues = clue_questions(expected.iter().copied(), &observations, zone, sibling);
+    observations.extend(ask_all(dns, &vantage, lost).await);
+    let mut clues = clue_questions(expected.iter().copied(), &observations, zone, sibling);
+    clues.retain(|question| !is_silent_about(&observations, question.kind));
     observations.extend(ask_all(dns, &vantage, clues).await);
     observations
+}
+
+fn is_lost(observation: &Observation) -> bool {
+    matches!(observation.outcome, Err(LookupError::Timeout { .. }))
+}
+
+/// Whether a server lets several questions of a type go without an answer, and all of them.
+fn is_silent_about(observations: &[Observation], kind: RecordKind) -> bool {
+    let mut of_kind = observations.iter().filter(|observation| observation.question.kind == kind).peekable();
+    let all_lost = of_kind.clone().all(is_lost);
+    all_lost && of_kind.by_ref().nth(1).is_some() || observations.iter().all(is_lost)
 }
 
 /// What is asked about a record: its own type; and for a CNAME TXT as well, since the provider and receivers ask that.
@@ -408,7 +423,10 @@ fn wants_clues(expected: &Expected, observations: &[Observation]) -> bool {
                 && matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
             let is_there = match &expected.value {
                 ExpectedValue::Cname(target) => response.cnames(&expected.name) == [target],
-                ExpectedValue::Key(_) | ExpectedValue::AnyKey => !response.texts(&expected.name).is_empty(),
+                ExpectedValue::Key(_) | ExpectedValue::AnyKey => match response.texts(&expected.name)[..] {
+                    [text] => KeyRecord::parse(&text.joined()).is_ok(),
+                    _ => false,
+                },
             };
             can_know && !is_there
         })
@@ -427,8 +445,9 @@ fn clue_questions<'a>(
         let names = doubled_name(&expected.name, zone).into_iter().chain(without_underscore(&expected.name));
         questions.extend(names.map(|name| Question::new(name, kind)));
         if kind == RecordKind::Cname {
-            let addresses = [RecordKind::A, RecordKind::Aaaa];
-            questions.extend(addresses.map(|kind| Question::new(expected.name.clone(), kind)));
+            questions.extend(
+                [RecordKind::A, RecordKind::Aaaa].map(|kind| Question::new(expected.name.clone(), kind)),
+            );
         }
     }
     if let (Some(sibling), false) = (sibling, questions.is_empty()) {
@@ -449,15 +468,34 @@ pub(crate) fn without_underscore(name: &Name) -> Option<Name> {
         .ok()
 }
 
+/// What is asked for advice: the MAIL FROM domain's MX and SPF, and the DMARC policy of the domain and of its
+/// organisational domain.
+fn questions_beside(identity: &Identity) -> Vec<Question> {
+    let mut questions = Vec::new();
+    if let Some(mail_from) = &identity.mail_from {
+        questions.extend(
+            [RecordKind::Mx, RecordKind::Txt].map(|kind| Question::new(mail_from.domain.clone(), kind)),
+        );
+    }
+    let domain = identity.domain();
+    let organisation = domain.registered_domain().filter(|organisation| organisation != domain);
+    let places = [Some(domain.clone()), organisation];
+    let policies = places.into_iter().flatten().filter_map(|place| place.child("_dmarc").ok());
+    questions.extend(policies.map(|name| Question::new(name, RecordKind::Txt)));
+    questions
+}
+
 /// Asks each resolver each record, and what tells a broken signature from a broken server.
 async fn survey_resolvers(
     dns: &dyn DnsLookup,
     resolvers: &[Vantage],
     expected: &[Expected],
+    beside: &[Question],
     clues: Option<(&Name, Option<&Name>)>,
 ) -> Vec<Observation> {
     let looks = resolvers.iter().map(|resolver| async move {
         let mut questions = vec![control_question()];
+        questions.extend_from_slice(beside);
         for expected in expected {
             questions.extend(record_questions(expected));
             let target = expected.value.target();
@@ -477,10 +515,19 @@ async fn survey_resolvers(
         observations
     });
     let mut observations: Vec<Observation> = join_all(looks).await.into_iter().flatten().collect();
-    let failed: Vec<Question> = failed_at(&observations, expected).map(Question::with_dnssec_ok).collect();
+    let mut failed: Vec<Question> = failed_at(&observations, expected).collect();
+    failed.sort_by(|one, other| one.name.cmp(&other.name));
+    failed.dedup();
     if !failed.is_empty() {
-        // Whether another resolver has validated what one calls broken.
-        let looks = resolvers.iter().map(|resolver| ask_all(dns, resolver, failed.clone()));
+        // Who validates at all, and whether one of those has validated what another calls broken.
+        failed.push(control_question());
+        let signed: Vec<Question> = failed.into_iter().map(Question::with_dnssec_ok).collect();
+        let answering = resolvers.iter().filter(|resolver| {
+            observations
+                .iter()
+                .any(|observation| observation.vantage == **resolver && observation.outcome.is_ok())
+        });
+        let looks = answering.map(|resolver| ask_all(dns, resolver, signed.clone()));
         observations.extend(join_all(looks).await.into_iter().flatten());
     }
     observations

@@ -1,7 +1,9 @@
 //! The provider: what it says of the identity.
 
+use super::delegation::provider_words;
 use super::evidence::Evidence;
 use super::{Cause, Certainty, Diagnosis};
+use crate::history::Effect;
 use crate::identity::ProviderStatus;
 use crate::judge::Verdict;
 use crate::judge::finding::State;
@@ -35,6 +37,49 @@ pub(super) fn signing_disabled(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Opti
              --signing-enabled).",
         )
     })
+}
+
+/// A replica of another region's identity lost its parent.
+pub(super) fn replica_broken(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option<Diagnosis> {
+    let error = evidence.identity.verification.as_ref()?.error.as_ref()?;
+    error.starts_with("REPLICATION_").then(|| {
+        said(
+            evidence,
+            Cause::ReplicaBroken,
+            Verdict::Failing,
+            &format!("the identity is a replica, and replication fails: {error}"),
+            "This identity copies the tokens and keys of another region's, and the copying fails. The records are \
+             the parent's; nothing is to be changed in DNS for the replica.",
+            "Look at the parent identity, and at the permissions that replication needs in both regions; repair the \
+             parent.",
+        )
+    })
+}
+
+/// The identity was deleted and made anew.
+pub(super) fn recreated(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option<Diagnosis> {
+    let deleted = evidence.witnesses.changes.iter().find(|event| event.effect == Effect::IdentityDeleted)?;
+    if evidence.identity.status == ProviderStatus::Unknown {
+        return None;
+    }
+    let mut diagnosis = said(
+        evidence,
+        Cause::IdentityRecreated,
+        Verdict::Degraded,
+        "the identity was deleted and made anew",
+        &format!(
+            "The identity was deleted at {:.0} and exists today, so it was made anew. The published key may not be \
+             the one that mail is signed with, even where the tokens are the same.",
+            deleted.change.at
+        ),
+        "Send a message and verify its signature as delivered (Authentication-Results). If it fails, have the \
+         provider start DKIM verification again, and publish the records that it then names.",
+    );
+    diagnosis.evidence.push(format!(
+        "{}: {} by {} at {:.0}",
+        deleted.change.source, deleted.change.action, deleted.change.actor, deleted.change.at
+    ));
+    Some(diagnosis)
 }
 
 /// The provider has stopped looking.
@@ -97,6 +142,8 @@ fn said(
             line.push_str(&format!(", last looked at {checked}"));
         }
     }
+    let mut lines = vec![line];
+    lines.extend(provider_words(evidence));
     Diagnosis {
         cause,
         certainty: Certainty::Certain,
@@ -105,7 +152,7 @@ fn said(
         detail: detail.to_owned(),
         remedy: remedy.to_owned(),
         records: evidence.records.iter().map(|record| record.expected.name.clone()).collect(),
-        evidence: vec![line],
+        evidence: lines,
         changed_by: None,
     }
 }

@@ -1,7 +1,8 @@
 //! The record: what stands at an expected name instead of what must.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, shortened};
 use super::{Cause, Certainty, Diagnosis, count_records, is_or_are};
+use crate::history::Effect;
 use crate::identity::{Expected, ExpectedValue};
 use crate::judge::finding::{Finding, Sight, State, trouble};
 use crate::judge::{RecordReport, Verdict};
@@ -51,7 +52,13 @@ pub(super) fn record_causes(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             Some((*cause, record, finding))
         })
         .collect();
-    FAULTS.iter().filter_map(|&(cause, _)| diagnosis(evidence, cause, &wrong)).collect()
+    // What is wrong everywhere is one diagnosis, what holds at some servers another.
+    let (somewhere, everywhere): (Vec<_>, Vec<_>) =
+        wrong.into_iter().partition(|(_, record, _)| holds_somewhere(evidence, record));
+    let diagnose = |wrong: &[(Cause, &RecordReport, &Finding)]| -> Vec<Diagnosis> {
+        FAULTS.iter().filter_map(|&(cause, _)| diagnosis(evidence, cause, wrong)).collect()
+    };
+    [diagnose(&everywhere), diagnose(&somewhere)].concat()
 }
 
 fn diagnosis(
@@ -169,6 +176,7 @@ fn words(
         .and_then(|record| evidence.witnesses(record).into_iter().find(|finding| !finding.values.is_empty()))
         .and_then(|finding| finding.values.first().cloned())
         .unwrap_or_default();
+    let shown = shortened(&seen);
     let expected = records.first().map(|record| record.expected.value.to_string()).unwrap_or_default();
     let zone = zone.map_or_else(|| "the zone".to_owned(), ToString::to_string);
     let (what, remedy) = match cause {
@@ -183,11 +191,11 @@ fn words(
                 .to_owned(),
         ),
         Cause::ValueDoubled => (
-            format!("The CNAME points at {seen}: the right target with the zone appended."),
+            format!("The CNAME points at {shown}: the right target with the zone appended."),
             "End the target with a dot, or enter it as the DNS host wants absolute names:".to_owned(),
         ),
         Cause::WrongTarget => (
-            format!("The CNAME points at {seen}, and must point at {expected}; the provider compares the value, \
+            format!("The CNAME points at {shown}, and must point at {expected}; the provider compares the value, \
                      so a detour to the right place does not do."),
             "Set exactly this value:".to_owned(),
         ),
@@ -201,7 +209,7 @@ fn words(
             ("A TXT record stands at the name, and no CNAME.".to_owned(), "Replace the TXT by this CNAME:".to_owned())
         }
         Cause::MalformedValue => (
-            format!("The CNAME points at {seen}, which is the right target but for stray characters."),
+            format!("The CNAME points at {shown}, which is the right target but for stray characters."),
             "Set the plain value:".to_owned(),
         ),
         Cause::ConflictingRecords => (
@@ -310,10 +318,22 @@ impl Place<'_> {
         !here.is_empty() && here.len() == there.len() && here.iter().all(|data| there.contains(data))
     }
 
-    /// Whether a record of the expected type is there at a variant of the name, and not by a wildcard.
+    /// Whether the expected record is there at a variant of the name; a wildcard's answer is another.
     fn exists_at(&self, name: Option<Name>) -> bool {
         let kind = self.expected.value.kind();
-        name.is_some_and(|name| !self.data_at(&name, kind).is_empty() && !self.is_by_wildcard(&name, kind))
+        let is_expected = |data: &&RecordData| match (data, &self.expected.value) {
+            (RecordData::Cname(seen), ExpectedValue::Cname(target)) => {
+                seen == target
+                    || self
+                        .suffixes()
+                        .any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
+            }
+            (RecordData::Txt(txt), _) => KeyRecord::parse(&txt.joined()).is_ok(),
+            _ => false,
+        };
+        name.is_some_and(|name| {
+            self.data_at(&name, kind).iter().any(is_expected) && !self.is_by_wildcard(&name, kind)
+        })
     }
 
     fn only_target(&self) -> Option<&Name> {
@@ -441,6 +461,93 @@ fn is_underscore_lost(at: &Place<'_>) -> bool {
     at.finding.state == State::Absent && at.exists_at(without_underscore(&at.expected.name))
 }
 
+/// Earlier tokens of the identity are published, and today's aren't.
+pub(super) fn tokens_changed(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
+    let lost = evidence.lost_records();
+    let today: Vec<&Name> = evidence.records.iter().map(|record| &record.expected.name).collect();
+    if lost.is_empty() || lost.len() < evidence.records.len() {
+        return Vec::new();
+    }
+    let Some(keys) = today.first().and_then(|name| name.parent()) else { return Vec::new() };
+    let told = evidence.witnesses.changes.iter().flat_map(|event| match &event.effect {
+        Effect::DkimSetUp { tokens } => tokens.as_slice(),
+        _ => &[],
+    });
+    let known: Vec<Name> = evidence
+        .witnesses
+        .earlier_selectors
+        .iter()
+        .chain(told)
+        .filter_map(|label| label.appended(&keys).ok())
+        .filter(|name| !today.contains(&name))
+        .collect();
+    let mut published: Vec<Name> = known.into_iter().filter(|name| is_published(evidence, name)).collect();
+    let mut certainty = Certainty::Certain;
+    if published.is_empty() {
+        // By their shape alone, tokens may be another account's; only as many as an identity has are a hint.
+        published = alike_in_zone(evidence, &keys);
+        certainty = Certainty::Likely;
+        if published.len() != evidence.records.len() {
+            return Vec::new();
+        }
+    }
+    let publish = lost.iter().map(|record| zone_line(&record.expected)).collect::<Vec<_>>().join("\n");
+    vec![Diagnosis {
+        cause: Cause::TokensChanged,
+        certainty,
+        impact: Verdict::Failing,
+        summary: "earlier tokens are published, and not today's".to_owned(),
+        detail: "The identity has new tokens: those that are published were its tokens before, and the provider looks \
+                 for today's."
+            .to_owned(),
+        remedy: format!("Publish the new records; remove the old ones once the provider says success:\n{publish}"),
+        records: lost.iter().map(|record| record.expected.name.clone()).collect(),
+        evidence: published.iter().map(|name| format!("{name} is published")).collect(),
+        changed_by: None,
+    }]
+}
+
+/// Whether a name has a CNAME, in a hosted zone or at a name server.
+fn is_published(evidence: &Evidence<'_>, name: &Name) -> bool {
+    let in_zone = evidence
+        .witnesses
+        .zones
+        .iter()
+        .any(|zone| zone.at(name).any(|record| record.kind() == RecordKind::Cname));
+    in_zone
+        || evidence.addresses.iter().any(|address| {
+            evidence
+                .survey
+                .at(&address.vantage, name, RecordKind::Cname)
+                .and_then(|observation| observation.outcome.as_ref().ok())
+                .is_some_and(|response| !response.cnames(name).is_empty())
+        })
+}
+
+/// The names in a hosted zone whose CNAMEs look like this identity's: `<token>._domainkey…` to the same token in the
+/// same zone of targets.
+fn alike_in_zone(evidence: &Evidence<'_>, keys: &Name) -> Vec<Name> {
+    let zones_of_targets: Vec<Name> =
+        evidence.records.iter().filter_map(|record| record.expected.value.target()?.parent()).collect();
+    let today: Vec<&Name> = evidence.records.iter().map(|record| &record.expected.name).collect();
+    evidence
+        .witnesses
+        .zones
+        .iter()
+        .flat_map(|zone| &zone.records)
+        .filter(|record| match &record.data {
+            RecordData::Cname(target) => {
+                record.name.parent().as_ref() == Some(keys)
+                    && record.name.labels().next() == target.labels().next()
+                    && target.parent().is_some_and(|zone| zones_of_targets.contains(&zone))
+            }
+            _ => false,
+        })
+        .filter(|record| !today.contains(&&record.name))
+        .map(|record| record.name.clone())
+        .collect()
+}
+
 /// No target holds a key, at any place, and every target was seen.
 pub(super) fn no_active_key(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let all_hold = evidence.records.iter().all(|record| {
@@ -455,7 +562,7 @@ pub(super) fn no_active_key(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut lines = Vec::new();
     for (record, target) in evidence.records.iter().zip(&targets) {
         let mut seen = false;
-        for observation in &evidence.survey.observations {
+        for observation in evidence.survey.observations.iter() {
             let question = &observation.question;
             let about = question.name == **target || question.name == record.expected.name;
             if !about || question.kind != RecordKind::Txt || observation.vantage.is_authoritative() {

@@ -74,7 +74,7 @@ pub(super) fn servers_disagree(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 /// A delegated server that doesn't serve the zone, or whose name has no address.
 pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut found = troubled(evidence, Trouble::Lame);
-    for server in &evidence.nameless {
+    for (zone, server) in &evidence.nameless {
         found.places.push(server.name.to_string());
         found.lines.push(match &server.lookup {
             AddressLookup::Unresolvable(rcode) => {
@@ -82,7 +82,8 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             }
             _ => format!("{}: the name has no address", server.name),
         });
-        for record in evidence.records {
+        for record in evidence.records.iter().filter(|record| record.expected.name.is_at_or_below(&zone.zone))
+        {
             found.add(&record.expected.name);
         }
         if matches!(server.lookup, AddressLookup::Unresolvable(_)) {
@@ -137,13 +138,7 @@ pub(super) fn server_unreachable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 /// A server that gives the CNAME and no answer to TXT at the same name.
 pub(super) fn txt_unanswerable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut found = Found::default();
-    for address in evidence.addresses.iter().filter(|address| !address.textless.is_empty()) {
-        found.places.push(address.vantage.to_string());
-        for (record, observation) in &address.textless {
-            found.add(&record.expected.name);
-            found.lines.push(evidence.full_line(observation));
-        }
-    }
+    found.add_textless(evidence, |why| why != Trouble::Tcp);
     found.diagnosis(
         evidence,
         Cause::TxtUnanswerable,
@@ -163,7 +158,8 @@ pub(super) fn txt_unanswerable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 
 /// A server whose long answers can't be had.
 pub(super) fn tcp_unanswerable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
-    let found = troubled(evidence, Trouble::Tcp);
+    let mut found = troubled(evidence, Trouble::Tcp);
+    found.add_textless(evidence, |why| why == Trouble::Tcp);
     found.diagnosis(
         evidence,
         Cause::TcpUnanswerable,
@@ -225,6 +221,22 @@ fn troubled_lines(
 }
 
 impl Found {
+    /// Adds the addresses that give a CNAME and don't answer TXT, for such a reason.
+    fn add_textless(&mut self, evidence: &Evidence<'_>, for_reason: impl Fn(Trouble) -> bool) {
+        for address in &evidence.addresses {
+            let here: Vec<_> = address.textless.iter().filter(|(.., why)| for_reason(*why)).collect();
+            let place = address.vantage.to_string();
+            if here.is_empty() || self.places.contains(&place) {
+                continue;
+            }
+            self.places.push(place);
+            for (record, observation, _) in here {
+                self.add(&record.expected.name);
+                self.lines.push(evidence.full_line(observation));
+            }
+        }
+    }
+
     fn add(&mut self, record: &Name) {
         if !self.records.contains(record) {
             self.records.push(record.clone());
@@ -244,7 +256,8 @@ impl Found {
         }
         let (detail, remedy) = words(&self.places.join(" and "));
         let of = evidence.addresses.len() + evidence.nameless.len();
-        let all = evidence.no_address_serves();
+        // One record that no server gives fails the identity, whatever the others do.
+        let all = self.records.iter().any(|record| evidence.no_address_serves(record));
         vec![Diagnosis {
             cause,
             certainty: self.certainty,
