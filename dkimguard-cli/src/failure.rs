@@ -30,6 +30,8 @@ pub(crate) enum Code {
     BadRole,
     /// A resolver that is no address.
     BadResolver,
+    /// A name server that is neither a name nor an address.
+    BadNameserver,
     /// A port outside of 1 to 65535.
     BadPort,
     /// A duration that is none, or out of bounds.
@@ -42,6 +44,8 @@ pub(crate) enum Code {
     ConfigFile,
     /// The file of identities can't be read, or says what cannot be.
     IdentityFile,
+    /// The zone file can't be read, is none, or is that of another zone.
+    ZoneFile,
     /// Credentials are absent, expired or not accepted.
     NoCredentials,
     /// No account's region is configured.
@@ -69,12 +73,14 @@ impl Code {
             Self::BadEndpoint => "bad-endpoint",
             Self::BadRole => "bad-role",
             Self::BadResolver => "bad-resolver",
+            Self::BadNameserver => "bad-nameserver",
             Self::BadPort => "bad-port",
             Self::BadDuration => "bad-duration",
             Self::BadNumber => "bad-number",
             Self::BadChoice => "bad-choice",
             Self::ConfigFile => "config-file",
             Self::IdentityFile => "identity-file",
+            Self::ZoneFile => "zone-file",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod engine;
 mod failure;
+mod premise;
 mod progress;
 mod render;
 mod settings;
