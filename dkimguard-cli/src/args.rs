@@ -76,11 +76,11 @@ pub(crate) struct Check {
     /// Port of all authoritative servers (default 53)
     #[arg(long, value_name = "N", help_heading = "From where, and how")]
     pub(crate) authoritative_port: Option<String>,
-    /// Judge this server (name or address) as though the domain were delegated to it
+    /// Judge this server, NAME-OR-ADDR[:PORT], as though the domain were delegated to it
     /// (repeatable)
     #[arg(
         long,
-        value_name = "HOST[:PORT]",
+        value_name = "SERVER",
         help_heading = "From where, and how",
         conflicts_with = "no_authoritative"
     )]
