@@ -110,6 +110,23 @@ pub(crate) struct CheckOptions {
     /// Port of all authoritative servers (default 53)
     #[arg(long, value_name = "N", help_heading = "From where, and how")]
     pub(crate) authoritative_port: Option<String>,
+    /// Judge this server, NAME-OR-ADDR[:PORT], as though the domain were delegated to it
+    /// (repeatable)
+    #[arg(
+        long,
+        value_name = "SERVER",
+        help_heading = "From where, and how",
+        conflicts_with = "no_authoritative"
+    )]
+    pub(crate) nameserver: Vec<String>,
+    /// Judge this zone file (BIND's format) as though it were served
+    #[arg(
+        long,
+        value_name = "PATH",
+        help_heading = "From where, and how",
+        conflicts_with_all = ["no_authoritative", "nameserver"]
+    )]
+    pub(crate) zone_file: Option<String>,
     /// full: every server and resolver; quick: one resolver; auto (default): full for up to
     /// 20 domains, above that quick, and full where quick saw anything unexpected
     #[arg(long, value_name = "DEPTH", help_heading = "From where, and how")]

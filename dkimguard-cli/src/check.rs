@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::identity::Identity;
 use dkimguard_core::judge::{Depth, Gap, Report, Verdict};
-use dkimguard_core::look::Look;
+use dkimguard_core::look::{Look, Premise};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::{Clock, IdentitySource, SystemClock};
 use futures_util::future;
@@ -17,6 +17,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::engine::Engine;
 use crate::failure::{Code, Failure};
+use crate::premise;
 use crate::progress::Progress;
 use crate::render::Renderer;
 use crate::settings::{Settings, Source, Verbosity};
@@ -36,6 +37,8 @@ const QUICK_AT_ONCE: usize = 64;
 /// What keeps the command from looking at all, or from printing. What the source can't tell on the way is printed,
 /// and counts as unknown.
 pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<Verdict, Failure> {
+    let premise =
+        settings.premise.as_ref().map(|choice| premise::open(choice, &settings.domains)).transpose()?;
     let Sources { identities, zones, history } = source::open(&settings.source).await?;
     let engine = Engine::start(&settings.look);
     if let Some(warning) = &engine.warning {
@@ -49,10 +52,15 @@ pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<
     if let Some(history) = history {
         look = look.with_history(history);
     }
+    if let Some(premise) = &premise {
+        renderer.note(Verbosity::Steps, || premise::describe(premise));
+    }
     let check = Check {
         source: &settings.source,
         identities,
         look,
+        premise,
+        left_out: AtomicUsize::new(0),
         clock: SystemClock,
         seed: AtomicU64::new(random_seed()?),
     };
@@ -71,6 +79,10 @@ struct Check<'a> {
     source: &'a Source,
     identities: Arc<dyn IdentitySource>,
     look: Look,
+    /// What is looked at in place of the delegation of today, if anything.
+    premise: Option<Premise>,
+    /// How many identities of the source had nothing to do with the premise.
+    left_out: AtomicUsize,
     clock: SystemClock,
     /// The seed of the next look. Each takes the next number, so that quick looks take the resolvers in turn.
     seed: AtomicU64,
@@ -142,8 +154,24 @@ impl Check<'_> {
         {
             return end_of_output(&error, worst);
         }
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        let zone = self.premise.as_ref().and_then(premise::zone_of);
+        if let (Some(zone), true) = (zone, left_out > 0) {
+            renderer.note(Verbosity::Normal, || {
+                format!("{left_out} identities were left out: they do not lie in the zone {}", zone.apex())
+            });
+        }
         // To look at nothing isn't health.
         worst.ok_or_else(|| {
+            if let (Some(zone), true) = (zone, left_out > 0) {
+                let message = format!(
+                    "no domain of {} lies in the zone {}",
+                    source::describe(self.source),
+                    zone.apex()
+                );
+                return Failure::new(Code::NoIdentities, message)
+                    .with_hint("give the zone file of one of its domains");
+            }
             let message =
                 format!("{} holds no domain, so nothing was looked at", source::describe(self.source));
             Failure::new(Code::NoIdentities, message).with_hint(match self.source {
@@ -160,7 +188,8 @@ impl Check<'_> {
         depth: DepthChoice,
     ) -> (Plan, Option<usize>, BoxStream<'a, Subject>) {
         let (count, is_many, subjects) = if domains.is_empty() {
-            let mut coming = self.identities.identities().map(Subject::from).boxed();
+            let all = self.identities.identities().map(Subject::from);
+            let mut coming = all.filter(|subject| future::ready(self.concerns(subject))).boxed();
             let (read, is_all) = match depth {
                 DepthChoice::Auto => read_ahead(&mut coming, AUTO_FULL).await,
                 DepthChoice::Full | DepthChoice::Quick => (Vec::new(), false),
@@ -172,12 +201,24 @@ impl Check<'_> {
             (Some(domains.len()), domains.len() > AUTO_FULL, subjects)
         };
         let plan = match depth {
+            // What would be is worth a look from everywhere.
+            _ if self.premise.is_some() => Plan::Full,
             DepthChoice::Full => Plan::Full,
             DepthChoice::Quick => Plan::Quick,
             DepthChoice::Auto if is_many => Plan::QuickThenFull,
             DepthChoice::Auto => Plan::Full,
         };
         (plan, count, subjects)
+    }
+
+    /// Whether a subject has to do with the premise, if there is one.
+    fn concerns(&self, subject: &Subject) -> bool {
+        let (Some(premise), Subject::Identity(identity)) = (&self.premise, subject) else { return true };
+        let concerns = premise::concerns(premise, identity.domain());
+        if !concerns {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        concerns
     }
 
     async fn look_at(&self, subject: Subject, plan: Plan) -> Outcome {
@@ -246,7 +287,10 @@ impl Check<'_> {
 
     async fn take(&self, identity: Identity, depth: Depth) -> Report {
         let seed = self.seed.fetch_add(1, Ordering::Relaxed);
-        self.look.take(identity, depth, self.clock.now(), seed).await
+        match &self.premise {
+            Some(premise) => self.look.take_supposing(identity, premise, self.clock.now(), seed).await,
+            None => self.look.take(identity, depth, self.clock.now(), seed).await,
+        }
     }
 
     /// The report on a domain that has no identity, as far as the source could tell.

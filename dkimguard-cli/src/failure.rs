@@ -31,6 +31,8 @@ pub(crate) enum Code {
     BadRole,
     /// A resolver that is no address.
     BadResolver,
+    /// A name server that is neither a name nor an address.
+    BadNameserver,
     /// A port outside of 1 to 65535.
     BadPort,
     /// A duration that is none, or out of bounds.
@@ -49,6 +51,8 @@ pub(crate) enum Code {
     NoticeFile,
     /// A text that isn't a notice of AWS about DKIM.
     NotANotice,
+    /// The zone file can't be read, is none, or is that of another zone.
+    ZoneFile,
     /// Credentials are absent, expired or not accepted.
     NoCredentials,
     /// No account's region is configured.
@@ -76,6 +80,7 @@ impl Code {
             Self::BadEndpoint => "bad-endpoint",
             Self::BadRole => "bad-role",
             Self::BadResolver => "bad-resolver",
+            Self::BadNameserver => "bad-nameserver",
             Self::BadPort => "bad-port",
             Self::BadDuration => "bad-duration",
             Self::BadNumber => "bad-number",
@@ -85,6 +90,7 @@ impl Code {
             Self::IdentityFile => "identity-file",
             Self::NoticeFile => "notice-file",
             Self::NotANotice => "not-a-notice",
+            Self::ZoneFile => "zone-file",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",

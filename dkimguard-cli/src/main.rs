@@ -9,6 +9,7 @@ mod engine;
 mod explain;
 mod failure;
 mod notice;
+mod premise;
 mod progress;
 mod render;
 mod settings;

@@ -13,8 +13,8 @@ use crate::args::{CheckOptions, OutputFlags, format_of};
 use crate::config::{Config, SourceName};
 use crate::failure::{Code, Failure};
 use crate::value::{
-    Attempts, BadValue, Color, DepthChoice, Domain, Format, Port, Region, Resolver, RoleArn, SourceKind,
-    Switch, Text, Timeout, Verbose,
+    Attempts, BadValue, Color, DepthChoice, Domain, Format, Nameserver, Port, Region, Resolver, RoleArn,
+    SourceKind, Switch, Text, Timeout, Verbose,
 };
 
 /// How long one attempt waits, unless told otherwise.
@@ -31,6 +31,17 @@ pub(crate) struct Settings {
     pub(crate) source: Source,
     /// From where to look, and how.
     pub(crate) look: LookSettings,
+    /// What is judged in place of the delegation of today, if anything.
+    pub(crate) premise: Option<PremiseChoice>,
+}
+
+/// What is judged in place of the delegation of today.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PremiseChoice {
+    /// These servers, as though the domain were delegated to them.
+    Servers(Vec<Nameserver>),
+    /// The zone in this file, as though it were served.
+    ZoneFile(PathBuf),
 }
 
 /// Where identities come from.
@@ -161,7 +172,13 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// A value that cannot be; options that exclude each other.
     pub(crate) fn settings(&self, domains: &[String]) -> Result<Settings, Failure> {
-        Ok(Settings { domains: self.domains(domains)?, source: self.source()?, look: self.look()? })
+        let (look, premise) = (self.look()?, self.premise()?);
+        if premise.is_some() && look.authoritative == Authoritative::Skip {
+            let message = "name servers are not to be asked (--no-authoritative), and others than today's are to be \
+                           judged (--nameserver, --zone-file)";
+            return Err(Failure::new(Code::Usage, message).with_hint("leave one of the two out"));
+        }
+        Ok(Settings { domains: self.domains(domains)?, source: self.source()?, look, premise })
     }
 
     fn domains(&self, domains: &[String]) -> Result<Vec<Name>, Failure> {
@@ -259,12 +276,44 @@ impl<'a> Layers<'a> {
         })
     }
 
+    /// One setting with two options: a layer that has either of them outweighs the layers below.
+    fn premise(&self) -> Result<Option<PremiseChoice>, Failure> {
+        let CheckOptions { nameserver, zone_file, .. } = self.flags;
+        let file = &self.config.look;
+        if let Some(path) = zone_file {
+            return Ok(Some(PremiseChoice::ZoneFile(path.into())));
+        }
+        if !nameserver.is_empty() {
+            return Ok(Some(PremiseChoice::Servers(self.many("nameserver", nameserver, &[])?)));
+        }
+        match (self.variable("nameserver"), self.variable("zone-file")) {
+            (None, None) => {}
+            (Some(_), None) => {
+                return Ok(Some(PremiseChoice::Servers(self.many("nameserver", &[], &[])?)));
+            }
+            (None, Some((_, path))) => return Ok(Some(PremiseChoice::ZoneFile(path.into()))),
+            (Some(_), Some(_)) => {
+                let message = "DKIMGUARD_NAMESERVER and DKIMGUARD_ZONE_FILE are both set";
+                return Err(Failure::new(Code::Usage, message).with_hint("judge the one or the other"));
+            }
+        }
+        match (file.nameservers.is_empty(), &file.zone_file) {
+            (true, None) => Ok(None),
+            (false, None) => Ok(Some(PremiseChoice::Servers(values(&file.nameservers)))),
+            (true, Some(path)) => Ok(Some(PremiseChoice::ZoneFile(self.config.resolve(path)))),
+            (false, Some(_)) => Err(self
+                .config
+                .failure("look", "has both nameservers and zone_file")
+                .with_hint("judge the one or the other")),
+        }
+    }
+
     fn authoritative(&self, port_flag: Option<&str>) -> Result<Authoritative, Failure> {
         let file = &self.config.look;
         let skip = if self.flags.no_authoritative {
             true
-        } else if port_flag.is_some() {
-            // Whoever names the servers' port wants them asked.
+        } else if port_flag.is_some() || !self.flags.nameserver.is_empty() || self.flags.zone_file.is_some() {
+            // Whoever names servers, or their port, wants them asked.
             false
         } else {
             let variable = self.in_environment("no-authoritative")?.map(|Switch(on)| on);
@@ -462,6 +511,38 @@ mod tests {
             Authoritative::Ask { port: 5353 }
         );
         assert_eq!(authoritative(&["--authoritative-port", "54"], &[]), Authoritative::Ask { port: 54 });
+    }
+
+    #[test]
+    fn a_layer_with_a_premise_outweighs_the_layers_below() {
+        let file = Some("[look]\nnameservers = [\"ns1.example\", \"192.0.2.1\"]");
+        let premise = |flags: &[&str], environment: &[(&str, &str)]| {
+            settle(flags, environment, file).expect("all is sound").0.premise
+        };
+        let servers = |texts: &[&str]| {
+            let servers = texts.iter().map(|text| text.parse().expect("a name server")).collect();
+            Some(PremiseChoice::Servers(servers))
+        };
+        let zone = [("DKIMGUARD_ZONE_FILE", "db")];
+        assert_eq!(settle(&[], &[], None).expect("all is sound").0.premise, None);
+        assert_eq!(premise(&[], &[]), servers(&["ns1.example", "192.0.2.1"]));
+        assert_eq!(premise(&[], &zone), Some(PremiseChoice::ZoneFile("db".into())));
+        assert_eq!(premise(&["--nameserver", "ns2.example"], &zone), servers(&["ns2.example"]));
+        assert_eq!(premise(&["--zone-file", "x"], &[]), Some(PremiseChoice::ZoneFile("x".into())));
+        let several = [("DKIMGUARD_NAMESERVER", "a.example, b.example:54")];
+        assert_eq!(premise(&[], &several), servers(&["a.example", "b.example:54"]));
+    }
+
+    #[test]
+    fn whoever_names_servers_wants_them_asked() {
+        let file = Some("[look]\nno_authoritative = true");
+        let (settings, _) = settle(&["--nameserver", "ns1.example"], &[], file).expect("all is sound");
+        assert_eq!(settings.look.authoritative, Authoritative::Ask { port: 53 });
+        let both = [("DKIMGUARD_NAMESERVER", "ns1.example")];
+        for flags in [&["--no-authoritative"][..], &[]] {
+            let failure = settle(flags, &both, file).expect_err("nobody is left to ask");
+            assert_eq!(failure.code, Code::Usage);
+        }
     }
 
     #[test]

@@ -221,6 +221,8 @@ fn the_help_names_every_option_of_the_contract() {
         "--resolver",
         "--no-authoritative",
         "--authoritative-port",
+        "--nameserver",
+        "--zone-file",
         "--depth",
         "--timeout",
         "--attempts",

@@ -320,7 +320,7 @@ fn the_binary_says_what_is_wrong_with_each_zone() -> TestResult {
     fs::write(&file, identities)?;
     let mut wrong = Vec::new();
     for case in CASES {
-        let (report, exit) = check(&file, tree.resolver(), case.zone)?;
+        let (report, exit) = check(&file, tree.resolver(), case.zone, &[])?;
         for difference in differences(case, &report, exit) {
             wrong.push(format!("{}: {difference}\n", case.zone));
         }
@@ -330,10 +330,37 @@ fn the_binary_says_what_is_wrong_with_each_zone() -> TestResult {
 }
 
 /// Takes one full look with the binary: its report, and its exit code. What isn't JSON is given as a string.
+/// The name servers of one zone that differ, each judged as though the domain were moved to it alone.
+#[test]
+fn a_move_is_judged_at_the_servers_that_are_named() -> TestResult {
+    let tree = Tree::builder().zones(zones()).start()?;
+    let file = tree.directory().join("identities.toml");
+    let tokens = r#"tokens = ["active", "gone1", "gone2"]"#;
+    let names = ["split", "refused", "down", "expired"];
+    let identities = names.map(|name| format!("[[identity]]\ndomain = \"{name}.dktest\"\n{tokens}\n"));
+    fs::write(&file, identities.concat())?;
+    let second = |zone: &str| tree.server_address(zone, 1).to_string();
+    for (zone, server, exit, cause) in [
+        ("split.dktest", "ns1.split.dktest".to_owned(), 0, None),
+        ("split.dktest", second("split.dktest"), 2, Some("record-missing")),
+        ("split.dktest", "ns9.split.dktest".to_owned(), 2, Some("server-lame")),
+        ("refused.dktest", second("refused.dktest"), 2, Some("server-lame")),
+        ("down.dktest", second("down.dktest"), 2, Some("server-unreachable")),
+        // Whether the parent's DS fits is no question before the move.
+        ("expired.dktest", second("expired.dktest"), 0, None),
+    ] {
+        let (report, code) = check(&file, tree.resolver(), zone, &["--nameserver", &server])?;
+        let found = report["causes"][0]["code"].as_str();
+        assert_eq!((code, found), (Some(exit), cause), "{zone} at {server}: {report:#}");
+    }
+    Ok(())
+}
+
 fn check(
     identities: &Path,
     resolver: SocketAddr,
     domain: &str,
+    more: &[&str],
 ) -> Result<(Value, Option<i32>), Box<dyn Error>> {
     let output = Command::new(env!("CARGO_BIN_EXE_dkimguard"))
         .arg("check")
@@ -341,6 +368,7 @@ fn check(
         .arg(format!("file:{}", identities.display()))
         .args(["--resolver", &resolver.to_string()])
         .args(["--timeout", "500ms", "--depth", "full", "--format", "json", domain])
+        .args(more)
         .output()?;
     let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         let said = String::from_utf8_lossy(&output.stderr);

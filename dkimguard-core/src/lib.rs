@@ -79,6 +79,8 @@ pub mod record;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod zone;
+#[cfg(feature = "zone-file")]
+pub mod zone_file;
 
 pub use identity::{Identity, IdentityId};
 pub use judge::{Depth, Report, Verdict};

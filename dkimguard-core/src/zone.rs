@@ -1,4 +1,12 @@
-//! [`HostedZone`]: a zone as its host holds it, delegated or not.
+//! [`HostedZone`]: a zone as its host holds it, delegated or not; [`Zone`]: the records of one, as a server has them.
+
+mod answer;
+mod records;
+
+pub(crate) use answer::answer;
+pub use records::Zone;
+#[cfg(all(test, feature = "testing"))]
+pub(crate) use {answer::MAX_ALIASES, records::DS};
 
 use crate::name::Name;
 use crate::record::Record;

@@ -12,6 +12,10 @@ use crate::look::{Observation, Rcode, Response, Survey, Vantage};
 use crate::name::Name;
 use crate::record::RecordKind;
 
+/// The numbers of the types RRSIG and NSEC (RFC 4034 §3, §4).
+const RRSIG: u16 = 46;
+const NSEC: u16 = 47;
+
 /// How one expected record stands at one vantage point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -208,16 +212,18 @@ fn without_assumption(sight: Sight, target: &Name) -> Sight {
     }
 }
 
-/// Whether other records stand at the very name that has a CNAME, as far as they were asked for.
+/// Whether other records stand at the very name that has a CNAME, as far as they were asked for; those of DNSSEC may.
 fn has_data_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
-    [RecordKind::Txt, RecordKind::A].into_iter().any(|kind| {
-        survey
-            .at(vantage, &expected.name, kind)
-            .and_then(|observation| observation.outcome.as_ref().ok())
-            .is_some_and(|response| {
-                response.answers.iter().any(|record| record.name == expected.name && record.kind() == kind)
-            })
-    })
+    survey
+        .observations
+        .of(vantage)
+        .filter(|observation| observation.question.name == expected.name)
+        .filter_map(|observation| observation.outcome.as_ref().ok())
+        .flat_map(|response| &response.answers)
+        .any(|record| {
+            let may_be = matches!(record.kind(), RecordKind::Cname | RecordKind::Other(RRSIG | NSEC));
+            record.name == expected.name && !may_be
+        })
 }
 
 fn see_key(expected: &Expected, response: &Response, vantage: &Vantage, survey: &Survey) -> Sight {

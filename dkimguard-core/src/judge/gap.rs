@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::diagnosis::Evidence;
 use super::finding::State;
+use crate::look::Basis;
 
 /// Something that could not be looked at. It lowers certainty and is never read as an absence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -54,6 +55,10 @@ impl fmt::Display for Port {
 pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
     let survey = evidence.survey;
     let mut gaps = Vec::new();
+    if survey.basis != Basis::World {
+        let detail = "where the provider stands today was not judged".to_owned();
+        gaps.push(Gap { port: Port::IdentitySource, detail, transient: false });
+    }
     let mut add =
         |detail: String, transient: bool| gaps.push(Gap { port: Port::DnsLookup, detail, transient });
     if !survey.asks_servers {
@@ -62,13 +67,25 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
             false,
         );
     }
+    match &survey.basis {
+        Basis::World => {}
+        Basis::Servers => add(
+            "what resolvers see today was not judged: the question is what would be lost by the move"
+                .to_owned(),
+            false,
+        ),
+        Basis::Zone { title, notes } => {
+            add(format!("{title} was judged as though it were served; what is served today was not"), false);
+            notes.iter().for_each(|note| add(note.clone(), false));
+        }
+    }
     if !evidence.heard_anything() {
         return gaps;
     }
     for reason in &survey.lost {
         add(format!("the delegation was not found: {reason}"), true);
     }
-    for zone in survey.zones.iter().filter(|zone| zone.parent.is_none()) {
+    for zone in survey.zones.iter().filter(|zone| zone.parent.is_none() && !zone.supposed) {
         add(
             format!(
                 "no server of the zone above {0} could be asked: the name servers of {0} are those that a resolver \

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::history::Change;
 use crate::identity::{ExpectedValue, IdentityId, VerificationSoa};
-use crate::look::Vantage;
+use crate::look::{Basis, Vantage};
 use crate::name::Name;
 
 /// The version of the schema; it changes only when a field changes its meaning.
@@ -23,6 +23,11 @@ impl Serialize for Report {
             id: &identity.id,
             domain: identity.domain(),
             at: to_second(self.at),
+            premise: match self.basis {
+                Basis::World => None,
+                Basis::Servers => Some("servers"),
+                Basis::Zone { .. } => Some("zone"),
+            },
             depth: self.depth,
             verdict: self.verdict,
             summary: &self.summary,
@@ -56,6 +61,7 @@ struct ReportJson<'a> {
     id: &'a IdentityId,
     domain: &'a Name,
     at: Timestamp,
+    premise: Option<&'static str>,
     depth: Depth,
     verdict: Verdict,
     summary: &'a str,
@@ -165,6 +171,8 @@ struct ExtendedErrorJson<'a> {
 fn observation(finding: &Finding) -> ObservationJson<'_> {
     let observation = &finding.observation;
     let response = observation.outcome.as_ref().ok();
+    // What was read from a zone has come over no network.
+    let came = response.filter(|_| !matches!(observation.vantage, Vantage::Zone { .. }));
     let name = &observation.question.name;
     ObservationJson {
         vantage: VantageJson {
@@ -173,7 +181,10 @@ fn observation(finding: &Finding) -> ObservationJson<'_> {
                 Vantage::Authoritative { server, .. } => server.as_ref(),
                 _ => None,
             },
-            address: observation.vantage.address().to_string(),
+            address: match &observation.vantage {
+                Vantage::Zone { title } => title.clone(),
+                vantage => vantage.address().to_string(),
+            },
         },
         state: finding.state.as_str(),
         rcode: response.map(|response| response.rcode.to_string()),
@@ -181,8 +192,8 @@ fn observation(finding: &Finding) -> ObservationJson<'_> {
         ttl: response.and_then(|response| {
             response.answers.iter().filter(|record| record.name == *name).map(|record| record.ttl).min()
         }),
-        elapsed_ms: response.map(|response| (response.elapsed.as_secs_f64() * 1e6).round() / 1e3),
-        transport: response.map(|response| response.transport.as_str()),
+        elapsed_ms: came.map(|response| (response.elapsed.as_secs_f64() * 1e6).round() / 1e3),
+        transport: came.map(|response| response.transport.as_str()),
         extended_error: response
             .and_then(|response| response.extended_errors.first())
             .map(|error| ExtendedErrorJson { code: error.code, name: error.name(), text: &error.text }),

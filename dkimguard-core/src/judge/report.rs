@@ -15,7 +15,7 @@ use super::verdict::verdict;
 use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, State, Verdict, Witnesses};
 use crate::history::Topic;
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus, Targets};
-use crate::look::{Delegation, Survey, Vantage};
+use crate::look::{Basis, Delegation, Survey, Vantage};
 use crate::name::Name;
 
 /// The working deadline, in hours from the basis: the identity's own verification is given up after that.
@@ -30,6 +30,8 @@ pub struct Report {
     pub identity: Identity,
     /// When the look was taken.
     pub at: Timestamp,
+    /// What was taken for the servers of the domain: those that the world is sent to, or a premise.
+    pub basis: Basis,
     /// How much was looked at.
     pub depth: Depth,
     /// What it comes to.
@@ -126,8 +128,9 @@ impl Report {
         }
         let exposure = evidence.exposure();
         Self {
-            deadline: deadline(&identity, at),
+            deadline: if survey.basis == Basis::World { deadline(&identity, at) } else { None },
             at,
+            basis: survey.basis.clone(),
             depth,
             verdict,
             summary,
@@ -164,6 +167,7 @@ impl Report {
         Self {
             identity,
             at,
+            basis: Basis::World,
             depth,
             verdict: Verdict::Unknown,
             summary,
@@ -243,7 +247,7 @@ fn is_referred_on(finding: &Finding, expected: &Expected, survey: &Survey) -> bo
         .zones
         .iter()
         .filter(|zone| expected.name.is_at_or_below(&zone.zone))
-        .filter(|zone| zone.servers.iter().any(|server| server.addresses.contains(&address)))
+        .filter(|zone| zone.vantages().iter().any(|vantage| vantage.address() == address))
         .max_by_key(|zone| zone.zone.label_count());
     own_zone.is_some_and(|own| cut.is_below(&own.zone)) && survey.zones.iter().any(|zone| zone.zone == *cut)
 }

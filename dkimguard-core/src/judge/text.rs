@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Diagnosis, RecordReport, Report, State, Verdict};
 use crate::identity::{ExpectedValue, ProviderStatus};
-use crate::look::Vantage;
+use crate::look::{Basis, Vantage};
 use crate::publish::Form;
 
 /// How wide the text is. Names and values that are longer stand whole, so that they can be copied.
@@ -187,10 +187,16 @@ impl fmt::Display for Text<'_> {
         if let Some(provider) = self.provider() {
             wrapped(f, &provider, "")?;
         }
-        if report.exposure.bad > 0 {
+        let when = match report.basis {
+            Basis::World => Some("now"),
+            Basis::Servers => Some("after the move"),
+            // It is on no address yet.
+            Basis::Zone { .. } => None,
+        };
+        if let (Some(when), true) = (when, report.exposure.bad > 0) {
             writeln!(
                 f,
-                "{} of {} name server addresses would fail a validator now.",
+                "{} of {} name server addresses would fail a validator {when}.",
                 report.exposure.bad, report.exposure.of
             )?;
         }

@@ -42,6 +42,10 @@ pub struct Delegation {
     pub servers: Vec<Server>,
     /// How many servers and addresses were left out, because there were too many.
     pub left_out: usize,
+    /// Where else the zone is asked, without a server's name; only where the delegation is supposed.
+    pub unnamed: Vec<Vantage>,
+    /// Whether nobody has delegated the zone so, and it is looked at as though.
+    pub supposed: bool,
 }
 
 /// One name server and its addresses.
@@ -80,6 +84,8 @@ impl Delegation {
             given_by_zone: Vec::new(),
             servers: Vec::new(),
             left_out: 0,
+            unnamed: Vec::new(),
+            supposed: false,
         };
         for name in names {
             delegation.add_server(&name);
@@ -87,14 +93,21 @@ impl Delegation {
         delegation
     }
 
-    /// Every address, with the name of its server; an address of two names comes once.
+    /// A delegation that nobody has made, to these places and to servers that are added.
+    pub(super) fn supposed(zone: Name, unnamed: Vec<Vantage>) -> Self {
+        Self { unnamed, supposed: true, ..Self::new(zone, []) }
+    }
+
+    /// Every address, with the name of its server, then the places without a name; an address of two names comes
+    /// once.
     pub fn vantages(&self) -> Vec<Vantage> {
         let mut seen = BTreeSet::new();
         self.servers
             .iter()
             .flat_map(|server| server.addresses.iter().map(move |address| (server, *address)))
-            .filter(|(_, address)| seen.insert(*address))
             .map(|(server, address)| Vantage::Authoritative { server: Some(server.name.clone()), address })
+            .chain(self.unnamed.iter().cloned())
+            .filter(|vantage| seen.insert(vantage.address()))
             .collect()
     }
 
@@ -172,6 +185,20 @@ impl<'a> Guide<'a> {
         }
     }
 
+    /// Keeps what authoritative servers answered to other questions on the way.
+    pub(super) fn keep_steps(&self, more: impl IntoIterator<Item = Observation>) {
+        if let Ok(mut steps) = self.steps.lock() {
+            steps.extend(more);
+        }
+    }
+
+    /// Asks the servers of the top-level domain for its SOA: whether any name server can be reached from here.
+    pub(super) async fn control(&self, target: &Name) {
+        if let Ok(start) = self.start(target).await {
+            self.ask_zone(&start, &Question::new(start.zone.clone(), RecordKind::Soa)).await;
+        }
+    }
+
     /// What authoritative servers answered on the way down.
     pub(super) fn into_steps(self) -> Vec<Observation> {
         self.steps.into_inner().unwrap_or_default()
@@ -229,7 +256,7 @@ impl<'a> Guide<'a> {
     }
 
     /// Follows referrals as far as they lead towards the target.
-    async fn descend(&self, start: Delegation, target: &Name) -> Descent {
+    pub(super) async fn descend(&self, start: Delegation, target: &Name) -> Descent {
         let mut here = start;
         let mut passed = Vec::new();
         loop {
@@ -267,7 +294,7 @@ impl<'a> Guide<'a> {
             if next.servers.iter().all(|server| server.addresses.is_empty()) {
                 self.look_up_all(&mut next).await;
             }
-            let is_own = here.parent.is_some() && here.zone.registered_domain().is_some();
+            let is_own = here.supposed || (here.parent.is_some() && here.zone.registered_domain().is_some());
             let above = std::mem::replace(&mut here, next);
             passed.extend(is_own.then_some(above));
         }
@@ -463,15 +490,23 @@ pub(super) struct FoundAddresses {
 }
 
 /// How far referrals led.
-struct Descent {
+pub(super) struct Descent {
     /// The zones on the way that are somebody's own.
-    passed: Vec<Delegation>,
-    reached: Delegation,
+    pub(super) passed: Vec<Delegation>,
+    pub(super) reached: Delegation,
     /// The name that no server of the zone reached would answer for, where that ended the descent.
     silent_at: Option<Name>,
 }
 
 impl Delegation {
+    /// Adds a server with what a look-up of its addresses found, on this port.
+    pub(super) fn suppose_server(&mut self, name: &Name, found: FoundAddresses, port: u16) {
+        let addresses =
+            found.addresses.into_iter().map(|address| SocketAddr::new(address.ip(), port)).collect();
+        self.add_server(name);
+        self.take_addresses(name, FoundAddresses { addresses, ..found });
+    }
+
     /// Takes what a look-up of a server's addresses found; the new ones are given back. A private view adds nothing
     /// to what the parent says.
     pub(super) fn take_addresses(&mut self, name: &Name, found: FoundAddresses) -> Vec<Vantage> {

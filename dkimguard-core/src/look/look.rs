@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Places;
+use super::premise::survey_supposing;
 use super::survey::{Survey, glance, survey};
-use crate::error::ProviderError;
-use crate::identity::{Expected, Identity, ProviderStatus};
+use super::{Places, Premise};
+use crate::error::{ParseNameError, ProviderError};
+use crate::identity::{Expected, Identity};
 use crate::judge::{Depth, Gap, Port, Report, Witnesses};
 use crate::name::Name;
 use crate::ports::{ChangeHistory, DnsLookup, ZoneView};
@@ -52,7 +53,7 @@ impl Look {
     /// Takes one look, in the light of what others tell: how the records stood before, the selectors of earlier.
     pub async fn take_with(
         &self,
-        mut identity: Identity,
+        identity: Identity,
         mut witnesses: Witnesses,
         depth: Depth,
         at: Timestamp,
@@ -60,12 +61,7 @@ impl Look {
     ) -> Report {
         let expected = match identity.expected() {
             Ok(expected) => expected,
-            Err(error) => {
-                let detail = format!("a selector makes no DNS name: {error}");
-                identity.status = ProviderStatus::Unknown;
-                let gap = Gap { port: Port::IdentitySource, detail, transient: false };
-                return Report::without_identity(identity.id, at, depth, vec![gap]);
-            }
+            Err(error) => return without_names(identity, &error, depth, at),
         };
         let dns = &*self.dns;
         if depth == Depth::Quick {
@@ -77,6 +73,28 @@ impl Look {
         let mut report = Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         report.gaps.extend(gaps);
         report
+    }
+
+    /// Takes one look at what would be so if the premise were: before a move, not after it.
+    ///
+    /// Only the servers of the premise are judged, and those that they refer to. What resolvers see and where the
+    /// provider stands today isn't part of it, and the report has a gap for each; the zone's host and the change
+    /// history aren't asked. A zone that isn't served costs no question to anybody, unless it delegates the names of
+    /// the records on.
+    pub async fn take_supposing(
+        &self,
+        identity: Identity,
+        premise: &Premise,
+        at: Timestamp,
+        seed: u64,
+    ) -> Report {
+        let expected = match identity.expected() {
+            Ok(expected) => expected,
+            Err(error) => return without_names(identity, &error, Depth::Full, at),
+        };
+        let domain = identity.domain();
+        let survey = survey_supposing(&*self.dns, &self.places, premise, domain, &expected, seed).await;
+        Report::judge(identity, &expected, &survey, &premise.witnesses(&expected), Depth::Full, at)
     }
 
     /// Asks the zone's host, then the history, whose topic follows from what is wrong.
@@ -114,6 +132,13 @@ impl Look {
         }
         gaps
     }
+}
+
+/// The report on an identity whose selectors make no names.
+fn without_names(identity: Identity, error: &ParseNameError, depth: Depth, at: Timestamp) -> Report {
+    let detail = format!("a selector makes no DNS name: {error}");
+    let gap = Gap { port: Port::IdentitySource, detail, transient: false };
+    Report::without_identity(identity.id, at, depth, vec![gap])
 }
 
 /// The zones whose host is asked: those in which the records lie, the zone above a cut below the domain, and the

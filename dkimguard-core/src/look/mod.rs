@@ -10,6 +10,7 @@ mod look;
 mod observation;
 mod observations;
 mod places;
+mod premise;
 mod survey;
 #[cfg(feature = "wire")]
 pub mod wire;
@@ -21,5 +22,6 @@ pub use look::Look;
 pub use observation::{ExtendedError, Observation, Question, Rcode, Response, Transport, Vantage};
 pub use observations::Observations;
 pub use places::{Authoritative, DNS_PORT, Places};
-pub use survey::Survey;
+pub use premise::{Premise, PremiseServer, UnservedZone};
+pub use survey::{Basis, Survey};
 pub(crate) use survey::{doubled_name, without_underscore};

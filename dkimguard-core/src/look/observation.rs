@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::error::LookupError;
@@ -96,10 +96,15 @@ pub enum Vantage {
         /// The path of the service: `/dns-query`.
         path: String,
     },
+    /// A zone that no server serves yet, answered for as a server of it would.
+    Zone {
+        /// What it is called: the path of its file.
+        title: String,
+    },
 }
 
 impl Vantage {
-    /// The address asked.
+    /// The address asked; of a zone that isn't served the unspecified one, port 0.
     pub fn address(&self) -> SocketAddr {
         match self {
             Self::Authoritative { address, .. }
@@ -107,6 +112,7 @@ impl Vantage {
             | Self::System { address }
             | Self::Tls { address, .. }
             | Self::Https { address, .. } => *address,
+            Self::Zone { .. } => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
         }
     }
 
@@ -115,18 +121,19 @@ impl Vantage {
         !self.is_authoritative()
     }
 
-    /// Whether it is a zone's name server.
+    /// Whether it is a zone's name server, or a zone that is answered for as by one.
     pub fn is_authoritative(&self) -> bool {
-        matches!(self, Self::Authoritative { .. })
+        matches!(self, Self::Authoritative { .. } | Self::Zone { .. })
     }
 
-    /// The kind in the JSON: `authoritative`, `resolver`, `system`, `https`.
+    /// The kind in the JSON: `authoritative`, `resolver`, `system`, `https`, `zone`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Authoritative { .. } => "authoritative",
             Self::Resolver { .. } | Self::Tls { .. } => "resolver",
             Self::System { .. } => "system",
             Self::Https { .. } => "https",
+            Self::Zone { .. } => "zone",
         }
     }
 }
@@ -143,6 +150,7 @@ impl fmt::Display for Vantage {
             Self::Https { address, server_name, path } => {
                 write!(f, "https://{server_name}{path} ({address})")
             }
+            Self::Zone { title } => f.write_str(title),
         }
     }
 }

@@ -25,6 +25,8 @@ const CONTROLS: usize = 2;
 /// What was asked and what came back, at every vantage point. Nothing in it is judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
+    /// What is taken for the servers of the domain.
+    pub basis: Basis,
     /// The zones in which the expected records lie, and the servers that they are delegated to.
     pub zones: Vec<Delegation>,
     /// The resolvers that were asked.
@@ -39,6 +41,24 @@ pub struct Survey {
     pub steps: Vec<Observation>,
     /// Why a delegation could not be found.
     pub lost: Vec<String>,
+}
+
+/// What a survey takes for the servers of the domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Basis {
+    /// Those that the world is sent to.
+    #[default]
+    World,
+    /// Those that somebody named, whether or not anything is delegated to them.
+    Servers,
+    /// None yet: a zone answers that isn't served.
+    Zone {
+        /// What the zone is called.
+        title: String,
+        /// What whoever reads the report should know of it.
+        notes: Vec<String>,
+    },
 }
 
 impl Survey {
@@ -79,10 +99,7 @@ pub(super) async fn survey(
 ) -> Survey {
     let domain = identity.domain();
     let beside = questions_beside(identity);
-    let sibling = expected
-        .first()
-        .and_then(|expected| expected.name.parent())
-        .and_then(|keys| keys.child(format!("x{seed:016x}")).ok());
+    let sibling = random_sibling(expected, seed);
     // Without servers, the resolvers must tell the causes apart too; the zone is most likely the domain.
     let clues = match places.authoritative {
         Authoritative::Ask { .. } => None,
@@ -108,6 +125,12 @@ pub(super) async fn survey(
     survey
 }
 
+/// A name beside the expected ones that nobody has published.
+pub(super) fn random_sibling(expected: &[Expected], seed: u64) -> Option<Name> {
+    let keys = expected.first()?.name.parent()?;
+    keys.child(format!("x{seed:016x}")).ok()
+}
+
 /// Asks each expected record once, of one resolver; and where that gives nothing, a control question.
 pub(super) async fn glance(dns: &dyn DnsLookup, places: &Places, expected: &[Expected], seed: u64) -> Survey {
     let mut survey = Survey::default();
@@ -131,11 +154,15 @@ fn is_definite(observation: &Observation) -> bool {
 }
 
 /// What anybody who answers at all can answer.
-fn control_question() -> Question {
+pub(super) fn control_question() -> Question {
     Question::new(Name::root(), RecordKind::Ns)
 }
 
-async fn ask_all(dns: &dyn DnsLookup, vantage: &Vantage, questions: Vec<Question>) -> Vec<Observation> {
+pub(super) async fn ask_all(
+    dns: &dyn DnsLookup,
+    vantage: &Vantage,
+    questions: Vec<Question>,
+) -> Vec<Observation> {
     iter(questions)
         .map(|question| async move {
             let outcome = dns.ask(&question, vantage).await;
@@ -153,20 +180,37 @@ async fn survey_servers(
     expected: &[Expected],
     sibling: Option<&Name>,
 ) -> Survey {
-    let mut survey = Survey::default();
+    let mut zones: Vec<Delegation> = Vec::new();
+    let mut reasons = Vec::new();
+    for found in join_all(targets(domain, expected).iter().map(|target| guide.find(target))).await {
+        match found {
+            Ok(found) => add_unknown(&mut zones, found),
+            Err(lost) => reasons.push(lost.reason),
+        }
+    }
+    Survey { lost: reasons, ..survey_zones(dns, guide, zones, expected, sibling).await }
+}
+
+/// The names whose zones are sought: those right above the records.
+pub(super) fn targets(domain: &Name, expected: &[Expected]) -> Vec<Name> {
     let mut targets: Vec<Name> = expected.iter().filter_map(|expected| expected.name.parent()).collect();
     if targets.is_empty() {
         targets.push(domain.clone());
     }
     targets.sort();
     targets.dedup();
-    let mut zones: Vec<Delegation> = Vec::new();
-    for found in join_all(targets.iter().map(|target| guide.find(target))).await {
-        match found {
-            Ok(found) => add_unknown(&mut zones, found),
-            Err(lost) => survey.lost.push(lost.reason),
-        }
-    }
+    targets
+}
+
+/// Surveys these zones, and those into which a record is referred on.
+pub(super) async fn survey_zones(
+    dns: &dyn DnsLookup,
+    guide: &Guide<'_>,
+    zones: Vec<Delegation>,
+    expected: &[Expected],
+    sibling: Option<&Name>,
+) -> Survey {
+    let mut survey = Survey::default();
     let surveys = zones.into_iter().map(|delegation| survey_zone(dns, guide, delegation, expected, sibling));
     for (delegation, observations) in join_all(surveys).await {
         survey.zones.push(delegation);
@@ -190,7 +234,7 @@ async fn survey_servers(
     survey
 }
 
-fn add_unknown(zones: &mut Vec<Delegation>, found: Vec<Delegation>) {
+pub(super) fn add_unknown(zones: &mut Vec<Delegation>, found: Vec<Delegation>) {
     for delegation in found {
         if zones.iter().all(|known| known.zone != delegation.zone) {
             zones.push(delegation);
@@ -261,7 +305,8 @@ async fn survey_zone(
                         continue;
                     }
                     delegation.given_by_zone.push(name.clone());
-                    if delegation.add_server(&name) {
+                    // Of a supposed delegation, the servers that somebody named are the whole question.
+                    if !delegation.supposed && delegation.add_server(&name) {
                         under_way.push(look_up(name));
                     }
                 }

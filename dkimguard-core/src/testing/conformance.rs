@@ -15,11 +15,12 @@ use crate::look::{Question, Rcode, Response, Transport, Vantage};
 use crate::name::Name;
 use crate::ports::{DnsLookup, IdentitySource};
 use crate::record::RecordKind;
+use crate::zone::Zone;
 
 use super::fault::Fault;
 use super::lab::Lab;
 use super::world::World;
-use super::zone::{Zone, name};
+use super::zone::name;
 
 /// By when an engine must have ended every question of [`dns_lookup`].
 const DNS_LOOKUP_ENDS: Duration = Duration::from_secs(60);

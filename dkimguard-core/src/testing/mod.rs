@@ -31,6 +31,7 @@ mod server;
 mod world;
 mod zone;
 
+pub use crate::zone::Zone;
 pub use easy_dkim::{HOSTED_ZONE, PUBLIC_KEY, TOKENS, easy_dkim_identity};
 pub use fake_dns::FakeDns;
 pub use fake_source::FakeSource;
@@ -41,4 +42,4 @@ pub use manual_clock::ManualClock;
 pub use resolver::Resolver;
 pub use server::Server;
 pub use world::World;
-pub use zone::{ParseZoneError, Zone};
+pub use zone::ParseZoneError;

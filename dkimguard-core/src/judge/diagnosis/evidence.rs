@@ -140,7 +140,8 @@ impl<'a> Evidence<'a> {
     fn family_is_dead(&self, address: SocketAddr) -> bool {
         !self.survey.everything().any(|observation| {
             let other = observation.vantage.address();
-            let is_far = observation.vantage.is_authoritative() || is_global_or_ipv4(other);
+            let is_far = !other.ip().is_unspecified()
+                && (observation.vantage.is_authoritative() || is_global_or_ipv4(other));
             other.is_ipv4() == address.is_ipv4() && is_far && observation.outcome.is_ok()
         })
     }

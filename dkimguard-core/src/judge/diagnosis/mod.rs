@@ -22,6 +22,7 @@ pub(in crate::judge) use evidence::Evidence;
 use super::{Exposure, Verdict};
 use crate::history::Change;
 use crate::identity::{Expected, ProviderStatus};
+use crate::look::Basis;
 use crate::name::Name;
 use crate::publish::zone_line;
 
@@ -107,9 +108,25 @@ const REASONS: &[Cause] = &[
     Cause::TokensChanged,
 ];
 
+/// Causes that lie in where the world is sent today.
+const OF_TODAY: &[Cause] = &[
+    Cause::DomainGone,
+    Cause::SeveralZones,
+    Cause::PrivateZone,
+    Cause::WrongNameservers,
+    Cause::DelegationMismatch,
+];
+
 /// All diagnoses, the best explanation first.
 pub(in crate::judge) fn diagnose(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut causes: Vec<Diagnosis> = DNS_RULES.iter().flat_map(|rule| rule(evidence)).collect();
+    if evidence.survey.basis != Basis::World {
+        // Where the world is sent today, and where the provider stands, are no part of what would be.
+        causes.retain(|cause| !OF_TODAY.contains(&cause.cause));
+        leave_out_consequences(&mut causes);
+        causes.sort_by_key(rank);
+        return causes;
+    }
     leave_out_consequences(&mut causes);
     if evidence.identity.status == ProviderStatus::TemporaryFailure {
         // The provider signs nothing meanwhile, so what is a matter of chance otherwise is certain now.
@@ -153,7 +170,7 @@ fn rank(diagnosis: &Diagnosis) -> u8 {
 }
 
 /// "1 of 3 DKIM records", "the DKIM record", "all 3 DKIM records".
-fn count_records(some: usize, all: usize) -> String {
+pub(in crate::judge) fn count_records(some: usize, all: usize) -> String {
     match (some, all) {
         (_, 1) => "the DKIM record".to_owned(),
         (some, all) if some == all => format!("all {all} DKIM records"),

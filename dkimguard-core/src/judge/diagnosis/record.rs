@@ -114,6 +114,12 @@ fn lines(evidence: &Evidence<'_>, cause: Cause, record: &RecordReport, finding: 
             let kind = kinds.into_iter().find(|&kind| !place.data_at(&sibling, kind).is_empty())?;
             Some((sibling, kind))
         }),
+        Cause::ConflictingRecords => {
+            [RecordKind::Txt, RecordKind::A, RecordKind::Aaaa, RecordKind::Mx, RecordKind::Ns]
+                .into_iter()
+                .find(|&kind| !place.data_at(&expected.name, kind).is_empty())
+                .map(|kind| (expected.name.clone(), kind))
+        }
         Cause::CnameFlattened | Cause::TxtInsteadOfCname => {
             [RecordKind::A, RecordKind::Aaaa, RecordKind::Txt]
                 .into_iter()
@@ -299,7 +305,9 @@ fn is_conflict(at: &Place<'_>) -> bool {
 
 fn is_value_doubled(at: &Place<'_>) -> bool {
     let (Some(seen), Some(target)) = (at.only_target(), at.expected.value.target()) else { return false };
-    at.suffixes().any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
+    // A zone file may have an origin right above the record.
+    let origin = at.expected.name.parent();
+    at.suffixes().chain(&origin).any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
 }
 
 /// Characters that find their way into values from mails and web pages, and the dashes that look like one.

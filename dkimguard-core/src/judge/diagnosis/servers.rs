@@ -4,7 +4,7 @@ use super::evidence::{AddressSight, Evidence};
 use super::{Cause, Certainty, Diagnosis, count_records, names_list, remedy_here};
 use crate::judge::finding::{Finding, State, Trouble};
 use crate::judge::{RecordReport, Verdict};
-use crate::look::AddressLookup;
+use crate::look::{AddressLookup, Basis};
 use crate::name::Name;
 
 /// Some servers hold a record, others answer otherwise, with authority.
@@ -99,8 +99,13 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         Cause::ServerLame,
         "does not serve the zone",
         "do not serve the zone",
-        |places| {
-            format!("The parent delegates {zone} to {places}, which does not answer for it with authority.")
+        |places| match evidence.survey.basis {
+            Basis::World => {
+                format!(
+                    "The parent delegates {zone} to {places}, which does not answer for it with authority."
+                )
+            }
+            _ => format!("{places} does not answer for {zone} with authority."),
         },
     )
 }
