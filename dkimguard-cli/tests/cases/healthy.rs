@@ -1,6 +1,6 @@
 //! Healthy zones of many shapes.
 
-use super::{ALL_THREE, ANY_KEY, Case, ED25519_KEY, HEALTHY, zone};
+use super::{ALL_THREE, ANY_KEY, BARE_KEY, Case, ED25519_KEY, HEALTHY, long_key, zone};
 use crate::tree::Software::{Bind, Knot, Nsd, PowerDns};
 use crate::tree::{Resolver, Server, Signing};
 
@@ -83,6 +83,38 @@ pub(super) fn cases() -> Vec<Case> {
             HEALTHY,
             [Nsd, PowerDns].map(|software| Server::from(software).named("ns1.one-name.dktest.")),
         )),
+        // Beside the records that some of the causes go by.
+        Case::healthy(zone(
+            "wildcard-key.dktest",
+            &format!("*._domainkey TXT {BARE_KEY}\n"),
+            [Knot, PowerDns],
+        ))
+        .identity(ANY_KEY),
+        Case::healthy(zone(
+            "key-behind-alias.dktest",
+            "s1._domainkey CNAME alias.dkim.amazonses.com.\n",
+            [Nsd, Bind],
+        ))
+        .identity(ANY_KEY),
+        Case::healthy(zone("long-key.dktest", &long_key(), [Nsd, Knot, Bind, PowerDns]))
+            .identity(ANY_KEY)
+            .exposure(0, 4),
+        Case::healthy(zone("island.dktest", HEALTHY, [Nsd, Knot]).signing(Signing::ExpiredIsland)),
+        Case::healthy(zone(
+            "not-parked.dktest",
+            HEALTHY,
+            [Server::from(Nsd).named("ns1.sedoparking.com."), Server::from(Knot)],
+        )),
+        // The targets are on the same servers, which follow the CNAMEs there.
+        Case::healthy(zone(
+            "together.dktest",
+            &HEALTHY.replace("dkim.amazonses.com", "targets.dktest"),
+            [Knot, Bind, PowerDns],
+        ))
+        .identity("tokens = [\"active\", \"gone1\", \"gone2\"]\nhosted_zone = \"targets.dktest\"")
+        .beside(zone("targets.dktest", &format!("active TXT {BARE_KEY}\n"), [Knot, Bind, PowerDns]))
+        .exposure(0, 3)
+        .shown(2, "gone2._domainkey", "TXT", "NXDOMAIN", &["gone2.targets.dktest."]),
         Case::listed(
             "key-testing",
             zone(
@@ -98,6 +130,17 @@ pub(super) fn cases() -> Vec<Case> {
             .through(&[Resolver::Validating, Resolver::Refusing])
             .records(ALL_THREE)
             .evidence(&["REFUSED"]),
+        Case::listed("resolver-failing", zone("one-is-no-resolver.dktest", HEALTHY, [Bind, Knot]))
+            .through(&[Resolver::Validating, Resolver::NotRecursive])
+            .records(ALL_THREE),
+        Case::listed("resolver-failing", zone("one-is-silent.dktest", HEALTHY, [PowerDns, Knot]))
+            .through(&[Resolver::Silent, Resolver::Validating])
+            .records(ALL_THREE)
+            .evidence(&["no answer"]),
+        Case::unknown("offline", zone("all-refuse.dktest", HEALTHY, [Nsd, Knot]))
+            .likely()
+            .through(&[Resolver::Refusing])
+            .without_exposure(),
     ]
 }
 

@@ -5,7 +5,7 @@ mod record;
 mod servers;
 mod zone;
 
-pub(crate) use zone::{LATE, LATE_NEGATIVE_TTL};
+pub(crate) use zone::LATE;
 
 use crate::tree::{Resolver, Server, Software, ZoneSpec};
 
@@ -27,12 +27,13 @@ pub(crate) struct Case {
     pub(crate) resolvers: &'static [Resolver],
     pub(crate) verdict: &'static str,
     pub(crate) exit: i32,
-    /// The code of the first cause; none where there must be no cause at all.
-    pub(crate) cause: Option<&'static str>,
-    pub(crate) certainty: &'static str,
-    /// The records of the first cause, without the domain; not compared where empty.
+    /// The codes of all causes in their order; what follows describes the first.
+    pub(crate) causes: Vec<&'static str>,
+    /// None where it isn't compared.
+    pub(crate) certainty: Option<&'static str>,
+    /// Without the domain; not compared where empty.
     pub(crate) records: &'static [&'static str],
-    /// What the evidence of the first cause must hold.
+    /// What the evidence must hold.
     pub(crate) evidence: &'static [&'static str],
     /// Bad addresses of all; none where it isn't compared.
     pub(crate) exposure: Option<(u64, u64)>,
@@ -60,8 +61,8 @@ impl Case {
             resolvers: &[Resolver::Validating],
             verdict: "healthy",
             exit: 0,
-            cause: None,
-            certainty: "certain",
+            causes: Vec::new(),
+            certainty: None,
             records: &[],
             evidence: &[],
             exposure: Some((0, 2)),
@@ -75,7 +76,12 @@ impl Case {
 
     /// A cause that is listed, and changes nothing.
     fn listed(cause: &'static str, zone: ZoneSpec) -> Self {
-        Self { cause: Some(cause), ..Self::new(zone) }
+        Self { causes: vec![cause], certainty: Some("certain"), ..Self::new(zone) }
+    }
+
+    /// Too little is seen to say, for this reason.
+    fn unknown(cause: &'static str, zone: ZoneSpec) -> Self {
+        Self { verdict: "unknown", exit: 3, ..Self::listed(cause, zone) }
     }
 
     fn degraded(cause: &'static str, zone: ZoneSpec) -> Self {
@@ -84,6 +90,12 @@ impl Case {
 
     fn failing(cause: &'static str, zone: ZoneSpec) -> Self {
         Self { verdict: "failing", exit: 2, exposure: Some((2, 2)), ..Self::listed(cause, zone) }
+    }
+
+    /// One more cause, behind the others.
+    fn and(mut self, cause: &'static str) -> Self {
+        self.causes.push(cause);
+        self
     }
 
     fn identity(self, identity: &'static str) -> Self {
@@ -99,7 +111,12 @@ impl Case {
     }
 
     fn likely(self) -> Self {
-        Self { certainty: "likely", ..self }
+        Self { certainty: Some("likely"), ..self }
+    }
+
+    /// Where how sure it is depends on what the resolver was asked meanwhile.
+    fn without_certainty(self) -> Self {
+        Self { certainty: None, ..self }
     }
 
     fn exposure(self, bad: u64, of: u64) -> Self {
@@ -172,4 +189,10 @@ fn zone<S: Into<Server>>(name: &str, records: &str, servers: impl IntoIterator<I
 /// Easy DKIM with the first two records, and these lines about the third.
 fn with_third(name: &str, third: &str, servers: [Software; 2]) -> ZoneSpec {
     zone(name, &format!("{ONE_MISSING}{third}\n"), servers)
+}
+
+/// A key record that is too long for one datagram.
+fn long_key() -> String {
+    let note = format!("\"{}\" ", "x".repeat(250)).repeat(6);
+    format!("s1._domainkey TXT \"v=DKIM1; k=ed25519; n=\" {note} \"; p={ED25519_KEY}\"\n")
 }

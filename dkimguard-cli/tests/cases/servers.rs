@@ -1,6 +1,6 @@
 //! Servers of which one differs, and once all.
 
-use super::{ALL_THREE, ANY_KEY, Case, ED25519_KEY, GONE2, HEALTHY, ONE_MISSING, S1, zone};
+use super::{ALL_THREE, ANY_KEY, Case, GONE2, HEALTHY, ONE_MISSING, S1, long_key, zone};
 use crate::tree::Software::{Bind, Knot, Nsd, PowerDns, PowerDnsWithoutTcp};
 use crate::tree::{Server, Software};
 
@@ -25,11 +25,24 @@ pub(super) fn cases() -> Vec<Case> {
             .records(ALL_THREE)
             .evidence(&["ns2.silent.dktest", "no answer"])
             .shown(1, "gone2._domainkey", "CNAME", "timed out", &[]),
+        // One name with two addresses.
+        Case::degraded(
+            "server-unreachable",
+            zone(
+                "half-down.dktest",
+                HEALTHY,
+                [PowerDns.into(), Server::closed()]
+                    .map(|server: Server| server.named("ns1.half-down.dktest.")),
+            ),
+        )
+        .records(ALL_THREE)
+        .evidence(&["ns1.half-down.dktest", "connection refused"]),
         // Each has another fault, and together they leave nobody to answer.
         Case::failing(
             "server-lame",
             zone("no-server.dktest", HEALTHY, [Server::without_zone(Nsd), Server::closed()]),
         )
+        .and("server-unreachable")
         .records(ALL_THREE),
         Case::failing(
             "server-failing",
@@ -48,6 +61,7 @@ pub(super) fn cases() -> Vec<Case> {
             ),
         )
         .records(GONE2)
+        .and("wrong-target")
         .evidence(&["ns2.other-value.dktest", "older.dkim.amazonses.com"]),
         // PowerDNS works out the TXT by a program, which fails.
         Case::degraded(
@@ -119,10 +133,4 @@ fn with_each_second(
             Case::degraded(cause, zone(&format!("{name}-{word}.dktest"), HEALTHY, servers))
         })
         .into_iter()
-}
-
-/// A key record that is too long for one datagram.
-fn long_key() -> String {
-    let note = format!("\"{}\" ", "x".repeat(250)).repeat(6);
-    format!("s1._domainkey TXT \"v=DKIM1; k=ed25519; n=\" {note} \"; p={ED25519_KEY}\"\n")
 }

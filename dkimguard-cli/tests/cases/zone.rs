@@ -7,9 +7,6 @@ use crate::tree::{Listed, Resolver, Server, Signing, Software, ZoneSpec};
 /// The zone that lacks a record until the remembering resolver has asked for it, and the record's name.
 pub(crate) const LATE: (&str, &str) = ("late.dktest", "gone2._domainkey.late.dktest");
 
-/// For how many seconds its absence may be remembered.
-pub(crate) const LATE_NEGATIVE_TTL: u32 = 300;
-
 pub(super) fn cases() -> Vec<Case> {
     let old = |software: Software| Server::from(software).listed(Listed::OnlyByZone);
     let new = |software: Software| Server::from(software).listed(Listed::OnlyByParent).with_records("");
@@ -28,6 +25,28 @@ pub(super) fn cases() -> Vec<Case> {
         .evidence(&["ns1.moved.dktest", "ns3.moved.dktest", "NXDOMAIN"])
         .without_exposure()
         .shown(0, "", "NS", "NOERROR", &["ns3.moved.dktest.", "ns4.moved.dktest."]),
+        // A server that was left behind lacks the records, which the delegated ones hold.
+        Case::degraded(
+            "servers-disagree",
+            zone(
+                "left-behind.dktest",
+                HEALTHY,
+                [Server::from(Bind), Server::from(Knot).listed(Listed::OnlyByZone).with_older_records("")],
+            ),
+        )
+        .records(ALL_THREE)
+        .evidence(&["ns2.left-behind.dktest", "NXDOMAIN"]),
+        // The new host answers for every name.
+        Case::failing(
+            "wrong-nameservers",
+            zone(
+                "moved-wildcard.dktest",
+                HEALTHY,
+                [new(Nsd).with_records("* A 192.0.2.80\n* TXT \"v=spf1 -all\"\n"), old(PowerDns)],
+            ),
+        )
+        .records(ALL_THREE)
+        .without_exposure(),
         Case::degraded(
             "delegation-mismatch",
             zone(
@@ -55,11 +74,20 @@ pub(super) fn cases() -> Vec<Case> {
             .records(ALL_THREE)
             .evidence(&["cut.dktest delegates _domainkey.cut.dktest"])
             .shown(0, "gone2._domainkey", "CNAME", "NOERROR", &[]),
+        // The keys' own servers hold them, and one of those that must lead there is down.
+        Case::degraded("server-unreachable", zone("way-down.dktest", "", [Nsd.into(), Server::closed()]))
+            .beside(zone("_domainkey.way-down.dktest", &HEALTHY.replace("._domainkey", ""), [Bind, PowerDns]))
+            .records(ALL_THREE)
+            .without_exposure(),
         Case::failing("zone-cut", zone("same-servers.dktest", HEALTHY, [Bind, PowerDns]))
             .beside(zone("_domainkey.same-servers.dktest", "", [Bind, PowerDns]))
             .likely()
             .records(ALL_THREE)
             .shown(0, "gone2._domainkey", "CNAME", "NXDOMAIN", &[]),
+        // It leads to the records by names of one's own; the provider compares the value.
+        Case::failing("wrong-target", zone("dname-detour.dktest", "_domainkey DNAME keys\n", [Nsd, Bind]))
+            .records(ALL_THREE)
+            .evidence(&["gone2.keys.dname-detour.dktest"]),
         bogus(signed("expired.dktest", Signing::Expired)),
         bogus(signed("stale-ds.dktest", Signing::StaleDs)),
         bogus(signed("ds-left.dktest", Signing::Removed)),
@@ -74,16 +102,14 @@ pub(super) fn cases() -> Vec<Case> {
         .records(ALL_THREE)
         .evidence(&["ns1.sedoparking.com"])
         .exposure(1, 1),
-        Case::degraded(
-            "negative-cached",
-            zone(LATE.0, ONE_MISSING, [Nsd, Knot]).negative_ttl(LATE_NEGATIVE_TTL),
-        )
-        .through(&[Resolver::Validating, Resolver::Remembering])
-        .records(GONE2)
-        .evidence(&["NXDOMAIN", "s more"])
-        .exposure(0, 2)
-        .shown(0, "gone2._domainkey", "CNAME", "NOERROR", &["gone2.dkim.amazonses.com."])
-        .shown(1, "gone2._domainkey", "CNAME", "NOERROR", &["gone2.dkim.amazonses.com."]),
+        Case::degraded("negative-cached", zone(LATE.0, ONE_MISSING, [Nsd, Knot]).negative_ttl(300))
+            .through(&[Resolver::Validating, Resolver::Remembering])
+            .records(GONE2)
+            .evidence(&["NXDOMAIN", "s more"])
+            .without_certainty()
+            .exposure(0, 2)
+            .shown(0, "gone2._domainkey", "CNAME", "NOERROR", &["gone2.dkim.amazonses.com."])
+            .shown(1, "gone2._domainkey", "CNAME", "NOERROR", &["gone2.dkim.amazonses.com."]),
     ]
 }
 

@@ -40,6 +40,10 @@ pub(crate) enum Resolver {
     Remembering,
     /// Answers REFUSED to everybody.
     Refusing,
+    /// Is a name server, and answers only about its own zones.
+    NotRecursive,
+    /// Answers nothing.
+    Silent,
 }
 
 /// A tree that runs; all of it ends with this value.
@@ -64,7 +68,7 @@ impl Tree {
         self.resolver_address(Resolver::Validating)
     }
 
-    /// The address of a resolver that the tree was built with.
+    /// The address of a resolver: one that the tree was built with, or that a server of a zone stands in for.
     pub(crate) fn resolver_address(&self, resolver: Resolver) -> SocketAddr {
         (self.network.resolver(resolver), 53).into()
     }
@@ -150,7 +154,7 @@ impl TreeBuilder {
             let parent = parents.max_by_key(|parent| parent.name.len()).map(|parent| parent.name.as_str());
             let delegation = delegations.entry(parent.unwrap_or(zone.registry())).or_default();
             delegation.push_str(&zone.delegation(&network.servers(zone)));
-            if let Some(key) = key {
+            if let Some(key) = key.as_ref().filter(|_| zone.signing != Signing::ExpiredIsland) {
                 let ds = match zone.signing {
                     Signing::StaleDs => Key::generate(&files.other_keys, &zone.name)?.ds,
                     _ => key.ds.clone(),
@@ -189,14 +193,17 @@ impl TreeBuilder {
         let mut tree = Tree { processes: Vec::new(), silent, network, zones: self.zones, directory };
         files.start_servers(&mut tree)?;
         for resolver in self.resolvers {
+            if matches!(resolver, Resolver::NotRecursive | Resolver::Silent) {
+                return Err(format!("{resolver:?} is no process of its own").into());
+            }
             let address = tree.network.resolver(resolver);
             let directory = tree.directory().join(address.to_string());
             fs::create_dir(&directory)?;
             let root = tree.network.root();
             let mut process = Process::resolver(resolver, address, &directory, root, &root_key.ds)?;
             match resolver {
-                Resolver::Refusing => process.wait_for_answers()?,
                 Resolver::Validating | Resolver::Remembering => process.wait_for("")?,
+                _ => process.wait_for_answers()?,
             }
             tree.processes.push(process);
         }
@@ -346,7 +353,13 @@ impl Network {
     }
 
     fn resolver(&self, resolver: Resolver) -> Ipv4Addr {
-        self.host(5 + resolver as u8)
+        self.host(match resolver {
+            Resolver::Validating => 5,
+            Resolver::Remembering => 6,
+            Resolver::Refusing => 7,
+            Resolver::NotRecursive => 10 + Software::Nsd as u8,
+            Resolver::Silent => 21,
+        })
     }
 
     /// The addresses of each server of a zone.

@@ -302,7 +302,7 @@ fn unbound(resolver: Resolver, address: Ipv4Addr, directory: &Path) -> String {
             ("allow", "  cache-max-ttl: 1\n  cache-max-negative-ttl: 1\n  val-bogus-ttl: 1\n")
         }
         Resolver::Remembering => ("allow_snoop", ""),
-        Resolver::Refusing => ("refuse", ""),
+        _ => ("refuse", ""),
     };
     format!(
         r#"server:

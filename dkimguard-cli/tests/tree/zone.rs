@@ -243,6 +243,8 @@ pub(crate) enum Signing {
     OptOut,
     /// All signatures ended years ago.
     Expired,
+    /// The same, and the parent has no DS, so that nobody looks at them.
+    ExpiredIsland,
     /// The parent's DS is of another key.
     StaleDs,
     /// The parent has a DS, and the zone is no longer signed.
@@ -283,7 +285,9 @@ impl Key {
     pub(crate) fn sign(&self, file: &Path, signing: Signing) -> Result<(), Box<dyn Error>> {
         let mut command = Command::new("ldns-signzone");
         match signing {
-            Signing::Expired => command.args(["-i", "20200101000000", "-e", "20200201000000"]),
+            Signing::Expired | Signing::ExpiredIsland => {
+                command.args(["-i", "20200101000000", "-e", "20200201000000"])
+            }
             Signing::OptOut => command.args(["-n", "-p"]),
             Signing::Unsigned | Signing::Valid | Signing::StaleDs => &mut command,
             Signing::Removed => return Ok(()),
