@@ -17,6 +17,9 @@ const DEMO_NOTES: &str = "Name servers start inside this process, on loopback ad
 asked: the demo needs no account and no network, and takes about a second.\n\nExit codes: 0 every verdict is as \
 told, 3 one isn't, or not done.";
 
+/// What the exit code of an explanation says.
+const EXPLAIN_NOTES: &str = "Exit codes: 0 explained, 3 an unknown code, or not done.";
+
 /// Where else options may stand; the end of the help text of a command.
 const ELSEWHERE: &str = "Each option may also stand in an environment variable (--role-arn in \
 DKIMGUARD_ROLE_ARN, a list with commas) or in the file of --config. The command line counts first, then the \
@@ -43,6 +46,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(Box<Check>),
+    Explain(Explain),
     Demo(Demo),
 }
 
@@ -94,6 +98,20 @@ pub(crate) struct Check {
     pub(crate) config: Option<String>,
 }
 
+/// Explain a cause or a piece of advice: what it is, how it is recognised, what to do
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = EXPLAIN_NOTES, args_override_self = true)]
+pub(crate) struct Explain {
+    /// The codes, as a report names them
+    #[arg(value_name = "CODE", required_unless_present = "list", conflicts_with = "list")]
+    pub(crate) codes: Vec<String>,
+    /// List every code: what it comes to alone, and its title
+    #[arg(long)]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+}
+
 /// Show a domain that is healthy, is broken twice and heals
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = DEMO_NOTES, args_override_self = true)]
@@ -114,7 +132,7 @@ pub(crate) struct OutputFlags {
     /// No progress bar and no warnings
     #[arg(short, long, help_heading = "Output", conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say what is done; twice: every question too
+    /// Say what is done, show records to publish in more forms; twice: every question too
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub(crate) verbose: u8,
 }
@@ -172,12 +190,12 @@ fn usage(line: &[OsString], error: &clap::Error) -> Failure {
         text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
     let sentence = sentence.join(" ");
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-    let help = match error.get(ContextKind::InvalidSubcommand) {
-        Some(_) => "'dkimguard --help' lists the commands",
-        None if line.get(1).is_some_and(|command| command == "demo") => {
-            "'dkimguard demo --help' lists the options"
-        }
-        None => "'dkimguard check --help' lists the options",
+    let command = line.get(1).and_then(|command| command.to_str());
+    let help = match (error.get(ContextKind::InvalidSubcommand), command) {
+        (Some(_), _) => "'dkimguard --help' lists the commands",
+        (None, Some("demo")) => "'dkimguard demo --help' lists the options",
+        (None, Some("explain")) => "'dkimguard explain --list' lists the codes",
+        (None, _) => "'dkimguard check --help' lists the options",
     };
     Failure::new(Code::Usage, sentence.strip_prefix("error: ").unwrap_or(&sentence))
         .with_hint(tip.unwrap_or(help))
@@ -222,6 +240,8 @@ mod tests {
             (&["check", "--region", "us-east-1", "--all-regions"], "--all-regions", "check --help"),
             (&["check", "-q", "-v"], "--verbose", "check --help"),
             (&["demo", "example.com"], "'example.com'", "demo --help"),
+            (&["explain"], "<CODE>...", "explain --list"),
+            (&["explain", "key-weak", "--list"], "--list", "explain --list"),
         ] {
             let failure = match parse(&line(words)) {
                 Err(failure) => failure,

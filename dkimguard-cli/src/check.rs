@@ -20,7 +20,7 @@ use crate::failure::{Code, Failure};
 use crate::progress::Progress;
 use crate::render::Renderer;
 use crate::settings::{Settings, Source, Verbosity};
-use crate::source;
+use crate::source::{self, Sources};
 use crate::value::DepthChoice;
 
 /// Up to how many domains `auto` looks at from everywhere.
@@ -36,16 +36,23 @@ const QUICK_AT_ONCE: usize = 64;
 /// What keeps the command from looking at all, or from printing. What the source can't tell on the way is printed,
 /// and counts as unknown.
 pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<Verdict, Failure> {
-    let identities = source::open(&settings.source).await?;
+    let Sources { identities, zones, history } = source::open(&settings.source).await?;
     let engine = Engine::start(&settings.look);
     if let Some(warning) = &engine.warning {
         renderer.note(Verbosity::Normal, || format!("warning: {warning}"));
     }
     renderer.note(Verbosity::Steps, || engine.describe());
+    let mut look = Look::new(engine.dns, engine.places);
+    if let Some(zones) = zones {
+        look = look.with_zones(zones);
+    }
+    if let Some(history) = history {
+        look = look.with_history(history);
+    }
     let check = Check {
         source: &settings.source,
         identities,
-        look: Look::new(engine.dns, engine.places),
+        look,
         clock: SystemClock,
         seed: AtomicU64::new(random_seed()?),
     };
@@ -357,8 +364,7 @@ fn end_of_output(error: &io::Error, worst: Option<Verdict>) -> Result<Verdict, F
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(worst.unwrap_or(Verdict::Unknown));
     }
-    Err(Failure::new(Code::Output, format!("cannot write to standard output: {error}"))
-        .with_hint("is there room where the output goes?"))
+    Err(Failure::of_output(error))
 }
 
 /// The seed of the first look, from the operating system.

@@ -1,6 +1,7 @@
 //! [`Failure`]: why the command could not do its work.
 
 use std::error::Error;
+use std::io;
 
 /// Why the command could not do its work: a code for scripts, a sentence for people, and the way out.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(crate) enum Code {
     BadNumber,
     /// A word that isn't one of those an option knows.
     BadChoice,
+    /// A code that isn't in the catalogue.
+    NotInCatalogue,
     /// The configuration file can't be read, or says what cannot be.
     ConfigFile,
     /// The file of identities can't be read, or says what cannot be.
@@ -73,6 +76,7 @@ impl Code {
             Self::BadDuration => "bad-duration",
             Self::BadNumber => "bad-number",
             Self::BadChoice => "bad-choice",
+            Self::NotInCatalogue => "unknown-code",
             Self::ConfigFile => "config-file",
             Self::IdentityFile => "identity-file",
             Self::NoCredentials => "no-credentials",
@@ -95,6 +99,12 @@ impl Failure {
     /// The failure with its causes, each told once.
     pub(crate) fn from_error(code: Code, error: &(dyn Error + 'static)) -> Self {
         Self::new(code, chain(error))
+    }
+
+    /// Standard output that can't be written.
+    pub(crate) fn of_output(error: &io::Error) -> Self {
+        Self::new(Code::Output, format!("cannot write to standard output: {error}"))
+            .with_hint("is there room where the output goes?")
     }
 
     /// The same with a hint.
@@ -125,8 +135,6 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod demo;
 mod engine;
+mod explain;
 mod failure;
 mod progress;
 mod render;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use dkimguard_core::judge::Verdict;
 use tokio::runtime::Runtime;
 
-use crate::args::{Args, Check, Command, Demo, Parsed};
+use crate::args::{Args, Check, Command, Demo, Explain, Parsed};
 use crate::failure::{Code, Failure};
 use crate::render::Renderer;
 use crate::settings::{Layers, Output};
@@ -54,6 +55,13 @@ fn run(
             *renderer = Renderer::new(layers.output()?);
             let settings = layers.settings()?;
             runtime()?.block_on(check::run(&settings, renderer)).map(exit_code)
+        }
+        Parsed::Run(Args { command: Command::Explain(Explain { codes, list: _, output }) }) => {
+            // Of a check's options, an explanation has those on output.
+            let flags = Check { output, ..Check::default() };
+            *renderer = Renderer::new(Layers::load(&flags, environment)?.output()?);
+            explain::run(&codes, renderer)?;
+            Ok(ExitCode::SUCCESS)
         }
         Parsed::Run(Args { command: Command::Demo(Demo { output }) }) => {
             // Of a check's options, the demo has those on output.
