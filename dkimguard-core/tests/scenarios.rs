@@ -349,6 +349,10 @@ const SCENARIOS: &[Scenario] = &[
         s.zones = vec![hosted("Z1", Visibility::Public, OLD_SERVERS, TODAY)];
         s.changes = vec![event("UpdateDomainNameservers", Effect::NameServersMoved { domain: name(DOMAIN) })];
     }, &["wrong-nameservers"]),
+    failing("the name servers were moved to a host that answers for every name", |s| {
+        let moved = "@ NS ns1.example.com.\n@ NS ns2.example.com.\nns1 A 127.0.83.11\nns2 A 127.0.83.12\n*._domainkey A 192.0.2.80";
+        s.world.undelegate(DOMAIN).host(Zone::new(DOMAIN).with(moved), [("ns9.example.com", [127, 0, 83, 19].into())]);
+    }, &["wrong-nameservers"]).exposing(1, 3),
     failing("the name servers were moved, and the zone still names the old ones", |s| {
         s.world.undelegate(DOMAIN).host(
             Zone::new(DOMAIN).with("@ NS ns1.example.com.\n@ NS ns2.example.com.\nns1 A 127.0.83.11\nns2 A 127.0.83.12"),
@@ -417,6 +421,11 @@ const SCENARIOS: &[Scenario] = &[
     failing("the domain is parked", |s| {
         s.world.host(Zone::new("sedoparking.com"), [("ns1.sedoparking.com", World::NS1)]);
         s.world.undelegate(DOMAIN).host(Zone::new(DOMAIN), [("ns1.sedoparking.com", World::NS1)]);
+    }, &["domain-gone"]).exposing(1, 1),
+    failing("the parking service answers for every name", |s| {
+        s.world.host(Zone::new("sedoparking.com"), [("ns1.sedoparking.com", World::NS1)]);
+        let wildcard = Zone::new(DOMAIN).with("* A 192.0.2.80");
+        s.world.undelegate(DOMAIN).host(wildcard, [("ns1.sedoparking.com", World::NS1)]);
     }, &["domain-gone"]).exposing(1, 1),
     failing("yesterday's tokens are published", |s| {
         empty_zone(s);
