@@ -223,6 +223,13 @@ impl<'a> Evidence<'a> {
         })
     }
 
+    /// Whether something that a server answers could not be seen from here, although it was to be.
+    pub(in crate::judge) fn has_blind_spot(&self) -> bool {
+        self.servers_are_out_of_reach()
+            || self.unlooked_servers().next().is_some()
+            || self.unseen_for_no_fault().next().is_some()
+    }
+
     /// The records of which every place that can know says that they aren't as they must be.
     pub(in crate::judge) fn lost_records(&self) -> Vec<&'a RecordReport> {
         self.records

@@ -109,7 +109,7 @@ pub(super) fn behind(evidence: &Evidence<'_>, dns: &[Diagnosis]) -> Option<Diagn
             !witnesses.is_empty() && witnesses.iter().all(|finding| finding.state == State::Holds)
         });
     (waits && sound).then(|| {
-        said(
+        let mut diagnosis = said(
             evidence,
             Cause::ProviderBehind,
             Verdict::Degraded,
@@ -117,7 +117,20 @@ pub(super) fn behind(evidence: &Evidence<'_>, dns: &[Diagnosis]) -> Option<Diagn
             "Every record is as it must be; the provider's last look is older than that. Until it looks again, \
              mail is not signed.",
             "Wait: no call makes the provider look again, and setting DKIM up anew may change the records.",
-        )
+        );
+        // What could not be seen may be what the provider still misses.
+        if evidence.has_blind_spot() {
+            diagnosis.certainty = Certainty::Likely;
+            diagnosis.summary = format!(
+                "all records hold where they could be seen, and the provider still says {}",
+                evidence.identity.status
+            );
+            diagnosis.detail = "Every record that could be seen is as it must be, but not every name server could \
+                                be asked; either the provider's last look is older than that, or it met what is not \
+                                seen from here. Until it looks again, mail is not signed."
+                .to_owned();
+        }
+        diagnosis
     })
 }
 
