@@ -192,9 +192,24 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether no address of a server gives this record rightly, its TXT included, as far as is known.
+    /// Whether no address of a server gives this record rightly, its TXT included, as far as is known. A resolver that
+    /// gives it may have it from a server whose address couldn't be looked up.
     pub(in crate::judge) fn no_address_serves(&self, name: &Name) -> bool {
-        !self.addresses.iter().any(|address| address.serves(name))
+        let may_come_from_elsewhere =
+            || self.unlooked_servers().next().is_some() && self.public_resolvers_hold(name);
+        !self.addresses.iter().any(|address| address.serves(name)) && !may_come_from_elsewhere()
+    }
+
+    fn public_resolvers_hold(&self, name: &Name) -> bool {
+        let findings = self
+            .records
+            .iter()
+            .filter(|record| record.expected.name == *name)
+            .flat_map(|record| &record.findings);
+        findings.filter(|finding| finding.state == State::Holds).any(|finding| {
+            let vantage = &finding.observation.vantage;
+            vantage.is_recursive() && !matches!(vantage, Vantage::System { .. })
+        })
     }
 
     /// Servers that weren't asked, since their addresses couldn't be looked up.
