@@ -18,7 +18,8 @@ use dkimguard_core::judge::{Depth, Report, Verdict, Witnesses};
 use dkimguard_core::look::{Authoritative, Look, Places, Question, Response, Vantage};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::DnsLookup;
-use dkimguard_core::testing::{FakeDns, FakeHistory, FakeZones, TOKENS, World, easy_dkim_identity};
+use dkimguard_core::record::RecordKind;
+use dkimguard_core::testing::{FakeDns, FakeHistory, FakeZones, TOKENS, World, Zone, easy_dkim_identity};
 use dkimguard_core::zone::HostedZone;
 use jiff::Timestamp;
 
@@ -264,4 +265,16 @@ pub(crate) fn strings(text: &str) -> String {
     let strings: Vec<String> =
         text.as_bytes().chunks(200).map(|chunk| format!("\"{}\"", String::from_utf8_lossy(chunk))).collect();
     strings.join(" ")
+}
+
+/// Moves the zone's servers to names in another zone, so that their addresses must be looked up.
+pub(crate) fn move_to_names_elsewhere(scene: &mut Scene) {
+    let world = &mut scene.world;
+    world.host(Zone::new("dns.net"), [("ns.dns.net", World::TARGETS)]);
+    world.publish("ns1.dns.net A 127.0.83.11\nns2.dns.net A 127.0.83.12");
+    world.undelegate(DOMAIN).delegate(DOMAIN, [("ns1.dns.net", World::NS1), ("ns2.dns.net", World::NS2)]);
+    for address in [World::NS1, World::NS2] {
+        let server = world.server(address).remove_kind(DOMAIN, RecordKind::Ns);
+        server.publish("example.com NS ns1.dns.net\nexample.com NS ns2.dns.net");
+    }
 }
