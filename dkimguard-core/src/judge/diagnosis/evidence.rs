@@ -193,9 +193,24 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether no address of a server gives this record rightly, its TXT included, as far as is known.
+    /// Whether no address of a server gives this record rightly, its TXT included, as far as is known. A resolver that
+    /// gives it may have it from a server whose address couldn't be looked up.
     pub(in crate::judge) fn no_address_serves(&self, name: &Name) -> bool {
-        !self.addresses.iter().any(|address| address.serves(name))
+        let may_come_from_elsewhere =
+            || self.unlooked_servers().next().is_some() && self.public_resolvers_hold(name);
+        !self.addresses.iter().any(|address| address.serves(name)) && !may_come_from_elsewhere()
+    }
+
+    fn public_resolvers_hold(&self, name: &Name) -> bool {
+        let findings = self
+            .records
+            .iter()
+            .filter(|record| record.expected.name == *name)
+            .flat_map(|record| &record.findings);
+        findings.filter(|finding| finding.state == State::Holds).any(|finding| {
+            let vantage = &finding.observation.vantage;
+            vantage.is_recursive() && !matches!(vantage, Vantage::System { .. })
+        })
     }
 
     /// Servers that weren't asked, since their addresses couldn't be looked up.
@@ -222,6 +237,13 @@ impl<'a> Evidence<'a> {
                 })
                 .map(move |(record, _)| (*record, &address.vantage))
         })
+    }
+
+    /// Whether something that a server answers could not be seen from here, although it was to be.
+    pub(in crate::judge) fn has_blind_spot(&self) -> bool {
+        self.servers_are_out_of_reach()
+            || self.unlooked_servers().next().is_some()
+            || self.unseen_for_no_fault().next().is_some()
     }
 
     /// The records of which every place that can know says that they aren't as they must be.
