@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cases::Case;
 use serde_json::{Value, json};
-use tree::{Resolver, Tree};
+use tree::{Resolver, Server, Software, Tree, ZoneSpec};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -101,7 +101,7 @@ fn the_binary_says_what_is_wrong_with_each_zone() -> TestResult {
     fs::write(&file, identities)?;
     let wrong = of_each(&cases, |case| {
         let resolvers = case.resolvers.iter().map(|resolver| tree.resolver_address(*resolver));
-        match check(&file, resolvers, &case.domain) {
+        match check(&file, resolvers, &case.domain, &[]) {
             Ok((report, exit)) => differences(case, &report, exit)
                 .into_iter()
                 .map(|difference| format!("{}: {difference}\n", case.domain))
@@ -110,6 +110,41 @@ fn the_binary_says_what_is_wrong_with_each_zone() -> TestResult {
         }
     });
     assert!(wrong.is_empty(), "\n{wrong}");
+    Ok(())
+}
+
+/// The second server of a zone, judged as though the domain were moved to it alone.
+#[test]
+fn a_move_is_judged_at_the_servers_that_are_named() -> TestResult {
+    let records = |tokens: &[&str]| -> String {
+        tokens.iter().map(|token| format!("{token}._domainkey CNAME {token}.dkim.amazonses.com.\n")).collect()
+    };
+    let (all, some) = (records(&["active", "gone1", "gone2"]), records(&["active", "gone1"]));
+    let with_second = |name: &str, second: Server| {
+        ZoneSpec::new(name).records(&all).servers([Software::Nsd.into(), second])
+    };
+    let tree = Tree::builder()
+        .zone(with_second("split.dktest", Server::from(Software::Knot).with_older_records(&some)))
+        .zone(with_second("refused.dktest", Server::without_zone(Software::Knot)))
+        .zone(with_second("down.dktest", Server::closed()))
+        .start()?;
+    let file = tree.directory().join("identities.toml");
+    let tokens = r#"tokens = ["active", "gone1", "gone2"]"#;
+    let identities = ["split", "refused", "down"]
+        .map(|name| format!("[[identity]]\ndomain = \"{name}.dktest\"\n{tokens}\n"));
+    fs::write(&file, identities.concat())?;
+    for (zone, server, exit, cause) in [
+        ("split.dktest", "ns1.split.dktest".to_owned(), 0, None),
+        ("split.dktest", tree.server_address("split.dktest", 1).to_string(), 2, Some("record-missing")),
+        ("split.dktest", "ns9.split.dktest".to_owned(), 2, Some("server-lame")),
+        ("refused.dktest", tree.server_address("refused.dktest", 1).to_string(), 2, Some("server-lame")),
+        ("down.dktest", tree.server_address("down.dktest", 1).to_string(), 2, Some("server-unreachable")),
+    ] {
+        let resolvers = [tree.resolver_address(Resolver::Validating)].into_iter();
+        let (report, code) = check(&file, resolvers, zone, &["--nameserver", &server])?;
+        let found = report["causes"][0]["code"].as_str();
+        assert_eq!((code, found), (Some(exit), cause), "{zone} at {server}: {report:#}");
+    }
     Ok(())
 }
 
@@ -173,6 +208,7 @@ fn check(
     identities: &Path,
     resolvers: impl Iterator<Item = SocketAddr>,
     domain: &str,
+    more: &[&str],
 ) -> Result<(Value, Option<i32>), Box<dyn Error>> {
     let output = Command::new(env!("CARGO_BIN_EXE_dkimguard"))
         .arg("check")
@@ -180,6 +216,7 @@ fn check(
         .arg(format!("file:{}", identities.display()))
         .args(resolvers.flat_map(|resolver| ["--resolver".to_owned(), resolver.to_string()]))
         .args(["--timeout", "500ms", "--depth", "full", "--format", "json", domain])
+        .args(more)
         .output()?;
     let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         let said = String::from_utf8_lossy(&output.stderr);
