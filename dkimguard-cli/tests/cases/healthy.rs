@@ -1,6 +1,6 @@
 //! Healthy zones of many shapes.
 
-use super::{ALL_THREE, ANY_KEY, BARE_KEY, Case, ED25519_KEY, HEALTHY, long_key, zone};
+use super::{ALL_THREE, ANY_KEY, BARE_KEY, Case, ED25519_KEY, HEALTHY, below_mail, long_key, zone};
 use crate::tree::Software::{Bind, Knot, Nsd, PowerDns};
 use crate::tree::{Resolver, Server, Signing};
 
@@ -83,6 +83,21 @@ pub(super) fn cases() -> Vec<Case> {
             HEALTHY,
             [Nsd, PowerDns].map(|software| Server::from(software).named("ns1.one-name.dktest.")),
         )),
+        Case::healthy(zone("above.dktest", &below_mail(HEALTHY), [Nsd, PowerDns]))
+            .of_domain("mail.above.dktest"),
+        Case::healthy(zone("mail.beside.dktest", HEALTHY, [Bind, PowerDns])).beside(zone(
+            "beside.dktest",
+            "",
+            [Nsd, Knot],
+        )),
+        // Nobody can look the targets up, which is the provider's affair and says nothing of the records.
+        Case::healthy(zone(
+            "targets-fail.dktest",
+            &HEALTHY.replace("dkim.amazonses.com", "failing.dktest"),
+            [Knot, Bind],
+        ))
+        .identity("tokens = [\"active\", \"gone1\", \"gone2\"]\nhosted_zone = \"failing.dktest\"")
+        .beside(zone("failing.dktest", "", [Server::without_file(Nsd)])),
         // Beside the records that some of the causes go by.
         Case::healthy(zone(
             "wildcard-key.dktest",

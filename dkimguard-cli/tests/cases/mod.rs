@@ -18,7 +18,7 @@ pub(crate) fn all() -> Vec<Case> {
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) domain: String,
-    /// The zone of the domain first, then what else must be served.
+    /// The zone in which the domain lies first, then what else must be served.
     pub(crate) zones: Vec<ZoneSpec>,
     /// Which answers show that the zones are as they are meant to be.
     pub(crate) answers: Vec<Shown>,
@@ -96,6 +96,11 @@ impl Case {
     fn and(mut self, cause: &'static str) -> Self {
         self.causes.push(cause);
         self
+    }
+
+    /// The identity is of another domain than its zone.
+    fn of_domain(self, domain: &str) -> Self {
+        Self { domain: domain.to_owned(), ..self }
     }
 
     fn identity(self, identity: &'static str) -> Self {
@@ -195,4 +200,9 @@ fn with_third(name: &str, third: &str, servers: [Software; 2]) -> ZoneSpec {
 fn long_key() -> String {
     let note = format!("\"{}\" ", "x".repeat(250)).repeat(6);
     format!("s1._domainkey TXT \"v=DKIM1; k=ed25519; n=\" {note} \"; p={ED25519_KEY}\"\n")
+}
+
+/// The records of `mail` in the zone above it.
+fn below_mail(records: &str) -> String {
+    records.replace("._domainkey ", "._domainkey.mail ")
 }

@@ -1,8 +1,8 @@
 //! Wrong records.
 
 use super::{
-    ALL_THREE, ANY_KEY, BARE_KEY, Case, ED25519_KEY, GONE2, HEALTHY, ONE_MISSING, S1, SHORT_KEY, with_third,
-    zone,
+    ALL_THREE, ANY_KEY, BARE_KEY, Case, ED25519_KEY, GONE2, HEALTHY, ONE_MISSING, S1, SHORT_KEY, below_mail,
+    with_third, zone,
 };
 use crate::tree::Software::{Bind, Knot, Nsd, PowerDns};
 
@@ -35,6 +35,32 @@ pub(super) fn cases() -> Vec<Case> {
         .records(GONE2)
         .evidence(&["gone2._domainkey.doubled.dktest.doubled.dktest"])
         .shown(1, "gone2._domainkey", "CNAME", "NXDOMAIN", &[]),
+        // The form appends the zone, which lies above the domain.
+        Case::failing(
+            "name-doubled",
+            zone(
+                "doubled-above.dktest",
+                &format!(
+                    "{}gone2._domainkey.mail.doubled-above.dktest CNAME gone2.dkim.amazonses.com.\n",
+                    below_mail(ONE_MISSING)
+                ),
+                [Bind, Knot],
+            ),
+        )
+        .of_domain("mail.doubled-above.dktest")
+        .records(GONE2)
+        .evidence(&["gone2._domainkey.mail.doubled-above.dktest.doubled-above.dktest"]),
+        Case::failing(
+            "value-doubled",
+            zone(
+                "value-above.dktest",
+                &format!("{}gone2._domainkey.mail CNAME gone2.dkim.amazonses.com\n", below_mail(ONE_MISSING)),
+                [PowerDns, Knot],
+            ),
+        )
+        .of_domain("mail.value-above.dktest")
+        .records(GONE2)
+        .evidence(&["gone2.dkim.amazonses.com.value-above.dktest"]),
         Case::failing(
             "underscore-lost",
             with_third("underscore.dktest", "gone2.domainkey CNAME gone2.dkim.amazonses.com.", [Knot, PowerDns]),

@@ -92,6 +92,14 @@ pub(super) fn cases() -> Vec<Case> {
         bogus(signed("stale-ds.dktest", Signing::StaleDs)),
         bogus(signed("ds-left.dktest", Signing::Removed)),
         bogus(signed("expired.dkoptout", Signing::Expired)),
+        // Only the keys' own zone fails validation.
+        Case::failing("dnssec-bogus", zone("keys-bogus.dktest", "", [Nsd, Knot]).signing(Signing::Valid))
+            .beside(
+                zone("_domainkey.keys-bogus.dktest", &HEALTHY.replace("._domainkey", ""), [Bind, PowerDns])
+                    .signing(Signing::Expired),
+            )
+            .records(ALL_THREE)
+            .exposure(0, 2),
         undelegated("gone.dktest"),
         undelegated("gone.dkoptout"),
         Case::failing(
