@@ -34,7 +34,7 @@ impl Text<'_> {
     pub(super) fn headline(&self) -> String {
         let report = self.report;
         let verdict = self.painted(report.verdict.as_str().to_uppercase(), report.verdict);
-        format!("{verdict}  {}: {}", domain(report), report.summary)
+        format!("{verdict}  {}: {}", domain(report), harmless(&report.summary))
     }
 
     fn painted(&self, text: String, verdict: Verdict) -> String {
@@ -82,7 +82,7 @@ impl Text<'_> {
             wrapped(f, &format!("To do: {first}"), "   ")?;
         }
         for line in lines {
-            writeln!(f, "     {line}")?;
+            writeln!(f, "     {}", harmless(line))?;
         }
         if let Some(change) = &cause.changed_by {
             wrapped(
@@ -247,5 +247,10 @@ fn fill(f: &mut impl Write, text: &str, first: &str, rest: &str) -> fmt::Result 
         .subsequent_indent(rest)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    writeln!(f, "{}", textwrap::fill(text, options))
+    writeln!(f, "{}", textwrap::fill(&harmless(text), options))
+}
+
+/// A text without characters that a terminal obeys: providers and histories pass on what strangers wrote.
+fn harmless(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
