@@ -126,7 +126,7 @@ const RESOLVERS: &[Scenario] = &[
                 .then(|| world.answer(&Question::new(targets, RecordKind::Txt), vantage))
         });
     }),
-    healthy("the only resolver is a forwarder that passes on answers alone", |s| pass_on_answers_alone(s)),
+    healthy("the only resolver is a forwarder that passes on answers alone", pass_on_answers_alone),
     unknown("no server is asked, and the forwarders' denials lack their proof", |s| {
         s.skip_servers();
         s.add_resolver();
@@ -239,7 +239,20 @@ const SERVERS: &[Scenario] = &[
         s.world.server(World::NS2).fault(Fault::TruncatedWithoutTcp.for_kind(RecordKind::Txt));
     }, &["tcp-unanswerable"]),
     unknown("one question to one server could not be sent from here", cannot_send, &[]),
-    degraded("the same, and the provider is in temporary failure", |s| {
+    unknown("the TXT at one server could not be asked from here", |s| {
+        s.meddle(|question, vantage, _| {
+            let fails = vantage.address().ip() == World::NS2 && question.kind == RecordKind::Txt;
+            fails.then(|| Err(LookupError::Local("no descriptors".to_owned())))
+        });
+    }, &[]),
+    degraded("one server is silent, and one question to it could not be sent from here", |s| {
+        s.meddle(|question, vantage, _| {
+            let could_send = *question != Question::new(name(BBB), RecordKind::Txt);
+            let error = if could_send { scene::silence() } else { LookupError::Local("no descriptors".to_owned()) };
+            (vantage.address().ip() == World::NS2).then_some(Err(error))
+        });
+    }, &["server-unreachable"]),
+    degraded("one question could not be sent from here, and the provider is in temporary failure", |s| {
         s.identity.status = ProviderStatus::TemporaryFailure;
         cannot_send(s);
     }, &["provider-behind"]).exposing(0, 2),
@@ -306,7 +319,8 @@ fn a_resolver_is_certainly_at_fault_where_another_shows_it() {
 
 #[test]
 fn what_nobody_confirms_is_likely() {
-    let alone: [(&str, fn(&mut Scene)); 4] = [
+    type Row = (&'static str, fn(&mut Scene));
+    let table: [Row; 4] = [
         ("the only resolver fails", |s| {
             s.world.resolver(World::RESOLVER).fault(Fault::Rcode(Rcode::SERVFAIL).below(DOMAIN));
         }),
@@ -324,7 +338,7 @@ fn what_nobody_confirms_is_likely() {
             cannot_send(s);
         }),
     ];
-    for (name, breaks) in alone {
+    for (name, breaks) in table {
         let report = take(breaks);
         assert_eq!(certainties(&report), [Certainty::Likely], "{name}\n{report}");
     }

@@ -157,7 +157,9 @@ impl<'a> Evidence<'a> {
         let failed_here = |outcome: &Result<Response, LookupError>| {
             outcome.as_ref().is_err_and(|error| error.is_local() && *error != LookupError::NoRoute)
         };
-        !said_something && (outcomes().any(failed_here) || self.family_is_dead(vantage.address()))
+        // What was sent and got no answer is the server's affair, whatever else could not be sent.
+        let could_send_nothing = outcomes().next().is_some() && outcomes().all(failed_here);
+        !said_something && (could_send_nothing || self.family_is_dead(vantage.address()))
     }
 
     /// The findings that decide about a record: those of servers with authority, or where no server was asked or
@@ -223,17 +225,17 @@ impl<'a> Evidence<'a> {
         })
     }
 
-    /// Records that an address which isn't excused neither shows nor denies, for reasons that are no fault of its own.
+    /// Records that an address which isn't excused neither shows nor denies, their TXT included, for reasons that are
+    /// no fault of its own.
     pub(in crate::judge) fn unseen_for_no_fault(&self) -> impl Iterator<Item = (&RecordReport, &Vantage)> {
         self.addresses.iter().filter(|address| !address.excused).flat_map(|address| {
             address
                 .findings
                 .iter()
-                .filter(|(_, finding)| {
-                    matches!(
-                        finding.sight,
-                        Sight::Nothing(Trouble::Here | Trouble::Elsewhere | Trouble::Assumed)
-                    )
+                .filter(|(record, finding)| match finding.sight {
+                    Sight::Nothing(Trouble::Here | Trouble::Elsewhere | Trouble::Assumed) => true,
+                    Sight::Holds => could_not_ask_for_text(record, &address.vantage, self.survey),
+                    _ => false,
                 })
                 .map(move |(record, _)| (*record, &address.vantage))
         })
@@ -421,4 +423,13 @@ fn unanswered_text<'a>(
         Err(_) => trouble(observation, survey).filter(|why| *why != Trouble::Here)?,
     };
     Some((observation, why))
+}
+
+/// Whether the TXT at a CNAME stayed unseen because the question couldn't be sent from here.
+fn could_not_ask_for_text(record: &RecordReport, vantage: &Vantage, survey: &Survey) -> bool {
+    let observation = survey.at(vantage, &record.expected.name, RecordKind::Txt);
+    record.expected.value.target().is_some()
+        && observation.is_some_and(|observation| {
+            observation.outcome.is_err() && trouble(observation, survey) == Some(Trouble::Here)
+        })
 }
