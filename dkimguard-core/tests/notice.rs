@@ -257,8 +257,9 @@ fn a_hostile_mail_is_refused_at_once() {
         let took = begun.elapsed();
 
         assert!(read.is_err(), "{what}: {read:?}");
-        // Optimised it is a tenth of that; what is to be caught is time that grows with the square of the length.
-        assert!(took < Duration::from_secs(10), "{what}: {took:?}");
+        // Optimised, each takes under half a second. This is far above what a build without optimisation takes on
+        // a busy machine, and far below what anything takes that grows with the square of 8 MiB.
+        assert!(took < Duration::from_secs(120), "{what}: {took:?}");
     }
 }
 
