@@ -393,6 +393,8 @@ fn any_seen() -> impl Strategy<Value = Seen> {
                 given_by_zone: names,
                 servers,
                 left_out: 0,
+                unnamed: Vec::new(),
+                supposed: false,
             });
             let places = || at_servers.iter().flatten().chain(&resolvers);
             let survey = Survey {
