@@ -691,8 +691,11 @@ fn many_domains_are_looked_at_quickly_and_a_zone_that_is_not_usual_is_no_alarm()
     }
 }
 
+/// The id of a zone, its servers, and whether it holds the records.
+type HeldZone<'a> = (&'a str, &'a [&'a str], bool);
+
 /// Zones of `moved.example` in Route 53: their ids, their servers, and whether they hold the records.
-fn zones_of_moved(zones: &[(&str, &[&str], bool)]) -> Value {
+fn zones_of_moved(zones: &[HeldZone<'_>]) -> Value {
     let zones = zones.iter().map(|(id, servers, has_records)| {
         let records = ["aaa", "bbb", "ccc"].map(|token| {
             json!({ "name": format!("{token}._domainkey.moved.example"), "type": "CNAME",
@@ -738,7 +741,7 @@ fn the_incident_is_explained_with_its_author_in_six_calls() {
 
 #[test]
 fn each_zone_that_route_53_holds_has_its_cause() {
-    let table: [(&str, &[(&str, &[&str], bool)], &str); 4] = [
+    let table: [(&str, &[HeldZone<'_>], &str); 4] = [
         ("200000000121", &[("Z1", DELEGATED, false), ("Z2", OLD, true)], "several-zones"),
         ("200000000122", &[("Z1", DELEGATED, false), ("Z2", &[], true)], "private-zone"),
         ("200000000123", &[("Z1", DELEGATED, false)], "record-missing"),
