@@ -12,7 +12,7 @@
 //! Servers of zones that ask for it have an IPv6 address too, which the loopback interface is given meanwhile.
 
 // Each test binary that includes this module uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod process;
 mod zone;
