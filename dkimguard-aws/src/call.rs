@@ -37,15 +37,31 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// The pace of the SES management calls in one account and region. SES allows one a second (SES quotas, "API
 /// rates"); this is 90 % of that, without a reserve to spend at once: a strict limit has none either.
-const INTERVAL: Duration = Duration::from_millis(1_112);
+const SES: Duration = Duration::from_millis(1_112);
+/// The same for all calls to Route 53 in one account: five a second (Route 53 quotas, "API requests").
+const ROUTE_53: Duration = Duration::from_millis(223);
+/// The same for `LookupEvents` in one account and region: two a second (CloudTrail quotas).
+const CLOUDTRAIL: Duration = Duration::from_millis(556);
 
-/// Lets calls through one at a time, [`INTERVAL`] apart. Every try takes a turn of its own.
+/// Lets calls through one at a time and evenly spaced. Every try takes a turn of its own.
 #[derive(Debug)]
 pub(crate) struct Pace(DefaultDirectRateLimiter);
 
 impl Pace {
     pub(crate) fn of_ses() -> Self {
-        let quota = Quota::with_period(INTERVAL).expect("the interval isn't zero");
+        Self::every(SES)
+    }
+
+    pub(crate) fn of_route53() -> Self {
+        Self::every(ROUTE_53)
+    }
+
+    pub(crate) fn of_cloudtrail() -> Self {
+        Self::every(CLOUDTRAIL)
+    }
+
+    fn every(interval: Duration) -> Self {
+        let quota = Quota::with_period(interval).expect("the interval isn't zero");
         Self(DefaultDirectRateLimiter::direct(quota))
     }
 

@@ -104,11 +104,16 @@ impl Fault {
         }
     }
 
-    /// The fault as core's error: of SES in that region, unless no credentials for it could be had.
+    /// The fault as core's error: of the operation's service in that region, unless no credentials for it could be
+    /// had.
     pub(crate) fn at(self, region: &Region) -> ProviderError {
         ProviderError {
             provider: match self.operation {
                 Operation::AssumeRole | Operation::GetCallerIdentity => "STS".to_owned(),
+                Operation::ListHostedZonesByName
+                | Operation::GetHostedZone
+                | Operation::ListResourceRecordSets => "Route 53".to_owned(),
+                Operation::LookupEvents => format!("CloudTrail {region}"),
                 _ => format!("SES {region}"),
             },
             operation: self.operation.action().to_owned(),
@@ -152,7 +157,7 @@ fn kind_of_answer(code: Option<&str>, status: u16) -> ProviderErrorKind {
             | "RegionDisabledException"
             | "UnauthorizedOperation",
         ) => Denied,
-        Some("NotFoundException") => NotFound,
+        Some("NotFoundException" | "NoSuchHostedZone") => NotFound,
         Some(
             "RequestLimitExceeded"
             | "Throttling"
@@ -225,6 +230,7 @@ mod tests {
             (Some("AccessDeniedException"), 403, Denied),
             (Some("AccessDenied"), 403, Denied),
             (Some("NotFoundException"), 404, NotFound),
+            (Some("NoSuchHostedZone"), 404, NotFound),
             (Some("TooManyRequestsException"), 429, Throttled),
             (Some("Throttling"), 400, Throttled),
             (Some("SomethingNew"), 429, Throttled),

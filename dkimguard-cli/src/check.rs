@@ -21,7 +21,7 @@ use crate::premise;
 use crate::progress::Progress;
 use crate::render::Renderer;
 use crate::settings::{Settings, Source, Verbosity};
-use crate::source;
+use crate::source::{self, Sources};
 use crate::value::DepthChoice;
 
 /// Up to how many domains `auto` looks at from everywhere.
@@ -39,7 +39,7 @@ const QUICK_AT_ONCE: usize = 64;
 pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<Verdict, Failure> {
     let premise =
         settings.premise.as_ref().map(|choice| premise::open(choice, &settings.domains)).transpose()?;
-    let identities = source::open(&settings.source).await?;
+    let Sources { identities, zones, history } = source::open(&settings.source).await?;
     let engine = Engine::start(&settings.look);
     if let Some(warning) = &engine.warning {
         renderer.note(Verbosity::Normal, || format!("warning: {warning}"));
@@ -48,10 +48,17 @@ pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<
     if let Some(premise) = &premise {
         renderer.note(Verbosity::Steps, || premise::describe(premise));
     }
+    let mut look = Look::new(engine.dns, engine.places);
+    if let Some(zones) = zones {
+        look = look.with_zones(zones);
+    }
+    if let Some(history) = history {
+        look = look.with_history(history);
+    }
     let check = Check {
         source: &settings.source,
         identities,
-        look: Look::new(engine.dns, engine.places),
+        look,
         premise,
         left_out: AtomicUsize::new(0),
         clock: SystemClock,
@@ -401,8 +408,7 @@ fn end_of_output(error: &io::Error, worst: Option<Verdict>) -> Result<Verdict, F
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(worst.unwrap_or(Verdict::Unknown));
     }
-    Err(Failure::new(Code::Output, format!("cannot write to standard output: {error}"))
-        .with_hint("is there room where the output goes?"))
+    Err(Failure::of_output(error))
 }
 
 /// The seed of the first look, from the operating system.

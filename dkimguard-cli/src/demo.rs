@@ -108,10 +108,7 @@ pub(crate) async fn run(renderer: &mut Renderer) -> Result<(), Failure> {
     match play(renderer).await {
         Ok(()) => Ok(()),
         Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(Stop::Output(error)) => {
-            Err(Failure::new(Code::Output, format!("cannot write to standard output: {error}"))
-                .with_hint("is there room where the output goes?"))
-        }
+        Err(Stop::Output(error)) => Err(Failure::of_output(&error)),
         Err(Stop::Failed(failure)) => Err(failure),
     }
 }

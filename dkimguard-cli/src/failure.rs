@@ -1,6 +1,7 @@
 //! [`Failure`]: why the command could not do its work.
 
 use std::error::Error;
+use std::io;
 
 /// Why the command could not do its work: a code for scripts, a sentence for people, and the way out.
 #[derive(Debug)]
@@ -40,12 +41,18 @@ pub(crate) enum Code {
     BadNumber,
     /// A word that isn't one of those an option knows.
     BadChoice,
+    /// A code that isn't in the catalogue.
+    NotInCatalogue,
     /// The configuration file can't be read, or says what cannot be.
     ConfigFile,
     /// The file of identities can't be read, or says what cannot be.
     IdentityFile,
     /// The zone file can't be read, is none, or is that of another zone.
     ZoneFile,
+    /// The file of a notice can't be read.
+    NoticeFile,
+    /// A text that isn't a notice of AWS about DKIM.
+    NotANotice,
     /// Credentials are absent, expired or not accepted.
     NoCredentials,
     /// No account's region is configured.
@@ -78,9 +85,12 @@ impl Code {
             Self::BadDuration => "bad-duration",
             Self::BadNumber => "bad-number",
             Self::BadChoice => "bad-choice",
+            Self::NotInCatalogue => "unknown-code",
             Self::ConfigFile => "config-file",
             Self::IdentityFile => "identity-file",
             Self::ZoneFile => "zone-file",
+            Self::NoticeFile => "notice-file",
+            Self::NotANotice => "not-a-notice",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",
@@ -101,6 +111,12 @@ impl Failure {
     /// The failure with its causes, each told once.
     pub(crate) fn from_error(code: Code, error: &(dyn Error + 'static)) -> Self {
         Self::new(code, chain(error))
+    }
+
+    /// Standard output that can't be written.
+    pub(crate) fn of_output(error: &io::Error) -> Self {
+        Self::new(Code::Output, format!("cannot write to standard output: {error}"))
+            .with_hint("is there room where the output goes?")
     }
 
     /// The same with a hint.
@@ -131,8 +147,6 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[derive(Debug, thiserror::Error)]

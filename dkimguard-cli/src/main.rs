@@ -6,7 +6,9 @@ mod check;
 mod config;
 mod demo;
 mod engine;
+mod explain;
 mod failure;
+mod notice;
 mod premise;
 mod progress;
 mod render;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 use dkimguard_core::judge::Verdict;
 use tokio::runtime::Runtime;
 
-use crate::args::{Args, Check, Command, Demo, Parsed};
+use crate::args::{Args, CheckOptions, Command, Demo, Explain, Parsed};
 use crate::failure::{Code, Failure};
 use crate::render::Renderer;
 use crate::settings::{Layers, Output};
@@ -51,17 +53,35 @@ fn run(
             Ok(ExitCode::SUCCESS)
         }
         Parsed::Run(Args { command: Command::Check(flags) }) => {
-            let layers = Layers::load(&flags, environment)?;
+            let layers = Layers::load(&flags.options, environment)?;
             *renderer = Renderer::new(layers.output()?);
-            let settings = layers.settings()?;
+            let settings = layers.settings_supposing(&flags.domains, &flags.premise)?;
             runtime()?.block_on(check::run(&settings, renderer)).map(exit_code)
+        }
+        Parsed::Run(Args { command: Command::Explain(Explain { codes, list: _, output }) }) => {
+            // Of a check's options, an explanation has those on output.
+            let flags = CheckOptions { output, ..CheckOptions::default() };
+            *renderer = Renderer::new(Layers::load(&flags, environment)?.output()?);
+            explain::run(&codes, renderer)?;
+            Ok(ExitCode::SUCCESS)
         }
         Parsed::Run(Args { command: Command::Demo(Demo { output }) }) => {
             // Of a check's options, the demo has those on output.
-            let flags = Check { output, ..Check::default() };
+            let flags = CheckOptions { output, ..CheckOptions::default() };
             *renderer = Renderer::new(Layers::load(&flags, environment)?.output()?);
             runtime()?.block_on(demo::run(renderer))?;
             Ok(ExitCode::SUCCESS)
+        }
+        Parsed::Run(Args { command: Command::Notice(flags) }) => {
+            let layers = Layers::load(&flags.options, environment)?;
+            *renderer = Renderer::new(layers.output()?);
+            let settings = layers.settings(&[])?;
+            let notice = notice::run(flags.file.as_deref(), renderer)?;
+            if !flags.check {
+                return Ok(ExitCode::from(notice::exit_status(notice.stage)));
+            }
+            let settings = notice::check_of(&notice, settings);
+            runtime()?.block_on(check::run(&settings, renderer)).map(exit_code)
         }
     }
 }

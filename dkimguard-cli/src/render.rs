@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
-use dkimguard_core::judge::{Paint, Report, Verdict};
+use dkimguard_core::judge::{Entry, Paint, Report, Verdict};
+use dkimguard_core::notice::Notice;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -61,7 +63,31 @@ impl Renderer {
             self.is_blank = false;
             return self.print(&format!("{}\n", report.line(Paint::Ansi)));
         }
-        self.paragraph(&report.text(Paint::Ansi).to_string())
+        let text = report.text(Paint::Ansi);
+        let text = if self.output.verbosity >= Verbosity::Steps { text.with_forms() } else { text };
+        self.paragraph(&text.to_string())
+    }
+
+    /// Prints one entry of the catalogue.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(&JsonEntry { schema: SCHEMA, entry }),
+            Format::Text => self.paragraph(&entry.to_string()),
+        }
+    }
+
+    /// Prints a notice, with how long is left at `now`.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn notice(&mut self, notice: &Notice, now: Timestamp) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(notice),
+            Format::Text => self.paragraph(&notice.text(now, Paint::Ansi).to_string()),
+        }
     }
 
     /// Tells people something between the reports; the JSON is reports only.
@@ -144,6 +170,14 @@ impl Renderer {
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     }
+}
+
+/// An entry of the catalogue.
+#[derive(Debug, Serialize)]
+struct JsonEntry<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    entry: &'a Entry,
 }
 
 /// The error object of the JSON.

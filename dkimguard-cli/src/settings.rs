@@ -9,7 +9,7 @@ use std::time::Duration;
 use dkimguard_core::look::{Authoritative, DNS_PORT};
 use dkimguard_core::name::Name;
 
-use crate::args::{Check, OutputFlags, format_of};
+use crate::args::{CheckOptions, OutputFlags, PremiseFlags, format_of};
 use crate::config::{Config, SourceName};
 use crate::failure::{Code, Failure};
 use crate::value::{
@@ -117,7 +117,7 @@ pub(crate) enum Verbosity {
 
 /// The three places where an option may stand, the strongest first.
 pub(crate) struct Layers<'a> {
-    flags: &'a Check,
+    flags: &'a CheckOptions,
     environment: &'a dyn Fn(&str) -> Option<String>,
     config: Config,
 }
@@ -128,7 +128,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// A configuration file that can't be read or is wrong.
     pub(crate) fn load(
-        flags: &'a Check,
+        flags: &'a CheckOptions,
         environment: &'a dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Failure> {
         let mut layers = Self { flags, environment, config: Config::default() };
@@ -167,29 +167,52 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// What a check is to do.
+    /// What a check of these domains, or else of those in the file, is to do.
     ///
     /// # Errors
     /// A value that cannot be; options that exclude each other.
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        let (look, premise) = (self.look()?, self.premise()?);
-        if premise.is_some() && look.authoritative == Authoritative::Skip {
-            let message = "name servers are not to be asked (--no-authoritative), and others than today's are to be \
-                           judged (--nameserver, --zone-file)";
-            return Err(Failure::new(Code::Usage, message).with_hint("leave one of the two out"));
-        }
-        Ok(Settings { domains: self.domains()?, source: self.source()?, look, premise })
+    pub(crate) fn settings(&self, domains: &[String]) -> Result<Settings, Failure> {
+        Ok(Settings {
+            domains: self.domains(domains)?,
+            source: self.source()?,
+            look: self.look()?,
+            premise: None,
+        })
     }
 
-    fn domains(&self) -> Result<Vec<Name>, Failure> {
-        if self.flags.domains.is_empty() {
+    /// The same, with what is to be judged in place of the delegation of today, if anything.
+    ///
+    /// # Errors
+    /// As [`settings`](Self::settings).
+    pub(crate) fn settings_supposing(
+        &self,
+        domains: &[String],
+        flags: &PremiseFlags,
+    ) -> Result<Settings, Failure> {
+        let mut settings = Settings { premise: self.premise(flags)?, ..self.settings(domains)? };
+        let authoritative = &mut settings.look.authoritative;
+        if settings.premise.is_some() && *authoritative == Authoritative::Skip {
+            if flags.is_empty() {
+                let message = "name servers are not to be asked (--no-authoritative), and others than today's are to \
+                               be judged (--nameserver, --zone-file)";
+                return Err(Failure::new(Code::Usage, message).with_hint("leave one of the two out"));
+            }
+            // Whoever names servers on the command line wants them asked.
+            *authoritative =
+                Authoritative::Ask { port: self.port(self.flags.authoritative_port.as_deref())? };
+        }
+        Ok(settings)
+    }
+
+    fn domains(&self, domains: &[String]) -> Result<Vec<Name>, Failure> {
+        if domains.is_empty() {
             return Ok(self.config.source.domains.iter().map(|Text(Domain(name))| name.clone()).collect());
         }
         let parse = |text: &String| match text.parse() {
             Ok(Domain(name)) => Ok(name),
             Err(bad) => Err(Failure::new(bad.code, bad.message).with_hint(bad.hint)),
         };
-        self.flags.domains.iter().map(parse).collect()
+        domains.iter().map(parse).collect()
     }
 
     fn source(&self) -> Result<Source, Failure> {
@@ -199,7 +222,7 @@ impl<'a> Layers<'a> {
         };
         match kind {
             SourceKind::File(path) => {
-                let Check { region, all_regions, role_arn, .. } = self.flags;
+                let CheckOptions { region, all_regions, role_arn, .. } = self.flags;
                 if !region.is_empty() || *all_regions || !role_arn.is_empty() {
                     let message = "--region, --all-regions and --role-arn choose among SES accounts, and the \
                                    source is a file";
@@ -262,7 +285,7 @@ impl<'a> Layers<'a> {
     }
 
     fn look(&self) -> Result<LookSettings, Failure> {
-        let Check { resolver, authoritative_port, depth, timeout, attempts, .. } = self.flags;
+        let CheckOptions { resolver, authoritative_port, depth, timeout, attempts, .. } = self.flags;
         let file = &self.config.look;
         let timeout = self.one("timeout", timeout.as_deref(), text(&file.timeout))?;
         let attempts_of_file = file.attempts.as_ref().map(|number| number.0);
@@ -277,8 +300,8 @@ impl<'a> Layers<'a> {
     }
 
     /// One setting with two options: a layer that has either of them outweighs the layers below.
-    fn premise(&self) -> Result<Option<PremiseChoice>, Failure> {
-        let Check { nameserver, zone_file, .. } = self.flags;
+    fn premise(&self, flags: &PremiseFlags) -> Result<Option<PremiseChoice>, Failure> {
+        let PremiseFlags { nameserver, zone_file } = flags;
         let file = &self.config.look;
         if let Some(path) = zone_file {
             return Ok(Some(PremiseChoice::ZoneFile(path.into())));
@@ -312,8 +335,8 @@ impl<'a> Layers<'a> {
         let file = &self.config.look;
         let skip = if self.flags.no_authoritative {
             true
-        } else if port_flag.is_some() || !self.flags.nameserver.is_empty() || self.flags.zone_file.is_some() {
-            // Whoever names servers, or their port, wants them asked.
+        } else if port_flag.is_some() {
+            // Whoever names the servers' port wants them asked.
             false
         } else {
             let variable = self.in_environment("no-authoritative")?.map(|Switch(on)| on);
@@ -322,9 +345,13 @@ impl<'a> Layers<'a> {
         if skip {
             return Ok(Authoritative::Skip);
         }
-        let port_of_file = file.authoritative_port.as_ref().map(|number| number.0);
-        let port = self.one("authoritative-port", port_flag, port_of_file)?;
-        Ok(Authoritative::Ask { port: port.map_or(DNS_PORT, |Port(port)| port) })
+        Ok(Authoritative::Ask { port: self.port(port_flag)? })
+    }
+
+    fn port(&self, flag: Option<&str>) -> Result<u16, Failure> {
+        let of_file = self.config.look.authoritative_port.as_ref().map(|number| number.0);
+        let port = self.one("authoritative-port", flag, of_file)?;
+        Ok(port.map_or(DNS_PORT, |Port(port)| port))
     }
 
     /// The value of an option that stands once: from its flag, its variable, or the file.
@@ -425,8 +452,8 @@ mod tests {
         let environment = |name: &str| {
             environment.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
         };
-        let layers = Layers::load(&check, &environment)?;
-        Ok((layers.settings()?, layers.output()?))
+        let layers = Layers::load(&check.options, &environment)?;
+        Ok((layers.settings_supposing(&check.domains, &check.premise)?, layers.output()?))
     }
 
     #[test]

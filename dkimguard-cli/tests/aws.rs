@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 const HOME: &str = "us-east-1";
 /// The calls that tell about one identity.
 const TELLING: [&str; 3] = ["GetEmailIdentity", "GetIdentityDkimAttributes", "GetCallerIdentity"];
+/// The calls for one domain of which no zone is held.
+const READING: [&str; 4] = ["GetCallerIdentity", "GetEmailIdentity", "ListHostedZonesByName", "LookupEvents"];
 /// More domains than are asked for one by one.
 const MANY: usize = 25;
 
@@ -36,6 +38,7 @@ fn lab() -> &'static Lab {
         };
         host("elsewhere.example", &aliases("dkim.other.example"));
         host("own-key.example", &format!("own._domainkey TXT \"v=DKIM1; k=rsa; p={PUBLIC_KEY}\""));
+        host("moved.example", "");
         for domain in many() {
             let zone = if domain == "d07.example" { "dkim.other.example" } else { "dkim.amazonses.com" };
             let records = aliases(zone);
@@ -201,7 +204,7 @@ fn operations(account: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_healthy_domain_is_told_with_all_that_ses_says_for_two_calls_that_read() {
+fn a_healthy_domain_is_told_with_all_that_ses_says_for_four_calls_that_read() {
     let account = "200000000001";
     let mut example = identity("example.com", &json!({}));
     example["VerificationInfo"] = json!({
@@ -237,7 +240,7 @@ fn a_healthy_domain_is_told_with_all_that_ses_says_for_two_calls_that_read() {
     let records = report["records"].as_array().expect("a list");
     let expected: Vec<_> = records.iter().map(|record| record["expected"]["value"].clone()).collect();
     assert_eq!(expected, ["aaa", "bbb", "ccc"].map(|token| format!("{token}.dkim.amazonses.com")));
-    assert_eq!(operations(account), ["GetCallerIdentity", "GetEmailIdentity"]);
+    assert_eq!(operations(account), READING);
 
     let text = run_text(account, &["example.com"]);
     assert_eq!((text.code, text.stderr.as_str()), (0, ""), "{text:?}");
@@ -246,7 +249,7 @@ fn a_healthy_domain_is_told_with_all_that_ses_says_for_two_calls_that_read() {
         "{text:?}"
     );
     assert!(text.stdout.starts_with("HEALTHY  example.com\n"), "{}", text.stdout);
-    assert_eq!(operations(account).len(), 4);
+    assert_eq!(operations(account).len(), 2 * READING.len());
 }
 
 #[test]
@@ -332,7 +335,7 @@ fn each_thing_that_ses_may_say_has_its_verdict() {
         let clock_runs = ["pending", "temporary-failure"].contains(&status);
         let basis = if clock_runs { json!("first-seen") } else { Value::Null };
         assert_eq!(report["deadline_basis"], basis, "{told}");
-        assert_eq!(operations(account), ["GetCallerIdentity", "GetEmailIdentity"], "{told}");
+        assert_eq!(operations(account), READING, "{told}");
     }
 }
 
@@ -635,7 +638,10 @@ fn roles_lead_into_the_accounts_that_are_looked_at() {
     let ids: Vec<_> = run.json().iter().map(|report| report["id"].clone()).collect();
     assert_eq!(ids, accounts.map(|account| format!("ses:{account}:us-east-1:example.com")));
     assert_eq!(operations(caller), ["AssumeRole", "AssumeRole"]);
-    accounts.iter().for_each(|account| assert_eq!(operations(account), ["GetEmailIdentity"]));
+    for account in accounts {
+        assert_eq!(Peer::shared().count(account, "GetEmailIdentity"), 1);
+        assert_eq!(Peer::shared().count(account, "GetCallerIdentity"), 0);
+    }
 
     // A role that can't be assumed is a gap in what the other one tells.
     let message = json!({ "status": 403, "code": "AccessDenied", "message": "not that role", "times": 1 });
@@ -683,4 +689,116 @@ fn many_domains_are_looked_at_quickly_and_a_zone_that_is_not_usual_is_no_alarm()
         expected.sort_unstable();
         assert_eq!(in_full, expected);
     }
+}
+
+/// Zones of `moved.example` in Route 53: their ids, their servers, and whether they hold the records.
+fn zones_of_moved(zones: &[(&str, &[&str], bool)]) -> Value {
+    let zones = zones.iter().map(|(id, servers, has_records)| {
+        let records = ["aaa", "bbb", "ccc"].map(|token| {
+            json!({ "name": format!("{token}._domainkey.moved.example"), "type": "CNAME",
+                    "values": [format!("{token}.dkim.amazonses.com")] })
+        });
+        let records = if *has_records { json!(records) } else { json!([]) };
+        json!({ "name": "moved.example", "id": id, "private": servers.is_empty(), "servers": servers,
+                "records": records })
+    });
+    zones.collect()
+}
+
+const DELEGATED: &[&str] = &["ns1.moved.example", "ns2.moved.example"];
+const OLD: &[&str] = &["ns-1.awsdns-00.com", "ns-2.awsdns-00.net"];
+
+#[test]
+fn the_incident_is_explained_with_its_author_in_six_calls() {
+    let account = "200000000120";
+    let moved = identity("moved.example", &json!({ "Status": "TEMPORARY_FAILURE" }));
+    Peer::shared().add_identities(account, HOME, &json!([moved]));
+    Peer::shared().add_zones(account, &zones_of_moved(&[("ZOLD", OLD, true)]));
+    let event = json!({
+        "eventSource": "route53domains.amazonaws.com", "eventName": "UpdateDomainNameservers", "eventID": "e-1",
+        "userIdentity": { "arn": "arn:aws:iam::1:user/alice" }, "userAgent": "console.amazonaws.com",
+        "requestParameters": { "domainName": "moved.example" },
+    });
+    Peer::shared().add_events(account, HOME, &json!([event]));
+
+    let run = run_json(account, &["moved.example"]);
+
+    let report = run.report();
+    assert_eq!((run.code, codes(&report)), (2, vec!["wrong-nameservers"]), "{report}");
+    let cause = &report["causes"][0];
+    assert_eq!(cause["certainty"], "certain", "{cause}");
+    let evidence = cause["evidence"].to_string();
+    assert!(evidence.contains("ns-1.awsdns-00.com") && evidence.contains("ns1.moved.example"), "{evidence}");
+    assert_eq!(cause["changed_by"]["actor"], "alice", "{cause}");
+    assert_eq!(cause["changed_by"]["action"], "UpdateDomainNameservers", "{cause}");
+    assert!(report["deadline"].is_string(), "{report}");
+    let calls = operations(account);
+    assert!(calls.len() <= 6, "{calls:?}");
+}
+
+#[test]
+fn each_zone_that_route_53_holds_has_its_cause() {
+    let table: [(&str, &[(&str, &[&str], bool)], &str); 4] = [
+        ("200000000121", &[("Z1", DELEGATED, false), ("Z2", OLD, true)], "several-zones"),
+        ("200000000122", &[("Z1", DELEGATED, false), ("Z2", &[], true)], "private-zone"),
+        ("200000000123", &[("Z1", DELEGATED, false)], "record-missing"),
+        ("200000000124", &[], "record-missing"),
+    ];
+    for (account, zones, cause) in table {
+        Peer::shared().add_identities(account, HOME, &json!([identity("moved.example", &json!({}))]));
+        Peer::shared().add_zones(account, &zones_of_moved(zones));
+        let run = run_json(account, &["moved.example"]);
+        let report = run.report();
+        assert_eq!((run.code, codes(&report)), (2, vec![cause]), "{report}");
+    }
+}
+
+#[test]
+fn who_deleted_the_records_is_told() {
+    let account = "200000000125";
+    Peer::shared().add_identities(account, HOME, &json!([identity("moved.example", &json!({}))]));
+    Peer::shared().add_zones(account, &zones_of_moved(&[("Z1", DELEGATED, false)]));
+    let change = json!({ "action": "DELETE", "resourceRecordSet": {
+        "name": "aaa._domainkey.moved.example.", "type": "CNAME", "tTL": 300,
+        "resourceRecords": [{ "value": "aaa.dkim.amazonses.com" }] } });
+    let event = json!({
+        "eventSource": "route53.amazonaws.com", "eventName": "ChangeResourceRecordSets", "eventID": "e-2",
+        "userIdentity": { "arn": "arn:aws:sts::1:assumed-role/deploy/ci" },
+        "userAgent": "APN/1.0 HashiCorp/1.0 Terraform/1.9.5",
+        "requestParameters": { "hostedZoneId": "Z1", "changeBatch": { "changes": [change] } },
+        "resources": [{ "ResourceName": "Z1", "ResourceType": "AWS::Route53::HostedZone" }],
+    });
+    Peer::shared().add_events(account, HOME, &json!([event]));
+    let report = run_json(account, &["moved.example"]).report();
+    let by = &report["causes"][0]["changed_by"];
+    assert_eq!([&by["event_id"], &by["tool"]], [&json!("e-2"), &json!("Terraform")], "{report}");
+}
+
+#[test]
+fn a_zone_view_and_a_history_that_are_denied_are_gaps_and_all_else_stands() {
+    let account = "200000000126";
+    add_example(account);
+    add_faults(account, &["ListHostedZonesByName", "LookupEvents"], &denial());
+    let run = run_json(account, &["example.com"]);
+    let report = run.report();
+    assert_eq!((run.code, &report["verdict"]), (0, &json!("healthy")), "{report}");
+    let gaps = gaps(&report);
+    assert!(gaps.contains("zone-view: ") && gaps.contains("route53:ListHostedZonesByName"), "{gaps}");
+    assert!(gaps.contains("change-history: ") && gaps.contains("cloudtrail:LookupEvents"), "{gaps}");
+}
+
+#[test]
+fn an_identity_that_was_deleted_and_made_anew_is_told() {
+    let account = "200000000127";
+    add_example(account);
+    let event = json!({
+        "eventSource": "ses.amazonaws.com", "eventName": "DeleteEmailIdentity", "eventID": "e-3",
+        "userIdentity": { "arn": "arn:aws:iam::1:user/bob" }, "userAgent": "aws-cli/2.30.1",
+        "requestParameters": { "emailIdentity": "example.com" },
+    });
+    Peer::shared().add_events(account, HOME, &json!([event]));
+    let run = run_json(account, &["example.com"]);
+    let report = run.report();
+    assert_eq!((run.code, codes(&report)), (1, vec!["identity-recreated"]), "{report}");
+    assert_eq!(report["causes"][0]["changed_by"]["actor"], "bob", "{report}");
 }

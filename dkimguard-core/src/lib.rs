@@ -22,12 +22,13 @@
 //! # The modules, in the order of the pipeline
 //! - [`name`], [`record`], [`key_record`]: DNS names and records, and what "the same" means for them.
 //! - [`identity`]: what the provider claims, and the records that it expects.
-//! - [`zone`], [`history`]: a zone as its host holds it, and who changed what; not yet part of a look.
+//! - [`zone`], [`history`]: a zone as its host holds it, and who changed what.
 //! - [`ports`], [`error`]: what is needed from the outside, and how that fails.
 //! - `file`: identities from TOML and JSON Lines files (feature `file`).
 //! - [`look`]: finding the name servers, asking them and the resolvers; the engines are in `look::wire` and
 //!   `look::hickory`.
 //! - [`judge`]: findings, diagnoses, the verdict, the report. No I/O.
+//! - [`publish`]: records to publish, in the forms that DNS hosts take.
 //! - `testing`: fakes, and a lab of name servers on loopback (feature `testing`).
 //!
 //! # One look
@@ -70,7 +71,10 @@ pub mod judge;
 pub mod key_record;
 pub mod look;
 pub mod name;
+#[cfg(feature = "notice")]
+pub mod notice;
 pub mod ports;
+pub mod publish;
 pub mod record;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -11,7 +11,9 @@ use dkimguard_core::history::{Change, Effect, Event};
 use dkimguard_core::identity::{
     ExpectedValue, Identity, MailFrom, ProviderStatus, Selector, Targets, Verification, VerificationSoa,
 };
-use dkimguard_core::judge::{Advice, Depth, PastState, Report, State, Verdict, Witnesses};
+use dkimguard_core::judge::{
+    Advice, AdviceCode, Cause, Depth, Paint, PastState, Report, State, Verdict, Witnesses,
+};
 use dkimguard_core::look::{Authoritative, Look, Places, Question, Rcode, Response, Vantage};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::DnsLookup;
@@ -152,6 +154,49 @@ const SCENARIOS: &[Scenario] = &[
     }), 0, 0),
     exposed(healthy("no name server is to be asked", |s| s.places.authoritative = Authoritative::Skip), 0, 0),
     exposed(healthy("a glance through one resolver", |s| s.depth = Depth::Quick), 0, 0),
+
+    // Healthy forms that look like a cause; LOOK_ALIKES says like which.
+    healthy("a doubled name beside the right one", |s| {
+        s.world.publish("bbb._domainkey.example.com.example.com CNAME bbb.dkim.amazonses.com");
+    }),
+    healthy("a name without the underscore beside the right one", |s| {
+        s.world.publish("bbb.domainkey.example.com CNAME bbb.dkim.amazonses.com");
+    }),
+    healthy("a provider whose target lies below the domain, doubled as it looks", |s| {
+        s.identity.selectors = vec![Selector { label: name("s1"), value: ExpectedValue::Cname(name("s1.example.com.example.com")) }];
+        s.world.publish("s1._domainkey.example.com CNAME s1.example.com.example.com");
+        s.world.publish(&format!("s1.example.com.example.com TXT \"p={PUBLIC_KEY}\""));
+    }),
+    healthy("a target with hyphens", |s| {
+        s.identity.selectors = vec![Selector { label: name("s1"), value: ExpectedValue::Cname(name("s-1.dkim.amazonses.com")) }];
+        s.world.publish("s1._domainkey.example.com CNAME s-1.dkim.amazonses.com");
+        s.world.publish(&format!("s-1.dkim.amazonses.com TXT \"p={PUBLIC_KEY}\""));
+    }),
+    healthy("serials that differ while the records agree", |s| {
+        s.world.server(World::NS2).replace("example.com 3600 SOA ns1.example.com hostmaster.example.com 99 3600 600 86400 300");
+    }),
+    healthy("a server that cuts short what nobody needs", |s| {
+        s.world.server(World::NS2).fault(Fault::TruncatedWithoutTcp.for_kind(RecordKind::Soa));
+    }),
+    healthy("the name servers in another order", |s| {
+        s.world.server(World::NS2).remove_kind(DOMAIN, RecordKind::Ns).publish("example.com NS ns2.example.com\nexample.com NS ns1.example.com");
+    }),
+    healthy("a subdomain that is no registered domain and is not delegated", |s| {
+        s.identity = easy_dkim_identity("mail.example.com");
+        for token in TOKENS { s.world.publish(&format!("{token}._domainkey.mail.example.com CNAME {token}.dkim.amazonses.com")); }
+    }),
+    healthy("a provider that does not say whether it signs", |s| s.identity.signing_enabled = None),
+    healthy("a retired selector beside the one in use", |s| {
+        own_key(s, KEY);
+        s.world.publish("old._domainkey.example.com TXT \"v=DKIM1; p=\"");
+    }),
+    healthy("a key record of p= alone", |s| own_key(s, &KEY.replace("v=DKIM1; k=rsa; ", ""))),
+    healthy("an ed25519 key, short by design", |s| own_key(s, "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")),
+    healthy("the expected key in another text", |s| {
+        own_key(s, &KEY.replace("v=DKIM1; k=rsa; ", "n=mail; k=rsa ; "));
+        s.identity.selectors[0].value = ExpectedValue::Key(Box::new(KEY.parse().expect("it is a key")));
+    }),
+    healthy("a key that forbids subdomains", |s| own_key(s, &KEY.replace("k=rsa", "t=s"))),
 
     // The record.
     failing("a record is missing everywhere", |s| { s.world.remove(BBB); }, &["record-missing"]),
@@ -553,6 +598,51 @@ fn past(states: &[State]) -> Vec<PastState> {
         .collect()
 }
 
+/// Beside each cause the healthy scenario that a sloppy rule would take for it.
+const LOOK_ALIKES: &[(Cause, &str)] = &[
+    (Cause::RecordMissing, "as it comes: one target holds a key, two are idle"),
+    (Cause::NameDoubled, "a doubled name beside the right one"),
+    (Cause::UnderscoreLost, "a name without the underscore beside the right one"),
+    (Cause::ValueDoubled, "a provider whose target lies below the domain, doubled as it looks"),
+    (Cause::WrongTarget, "a CNAME chain behind the right target"),
+    (Cause::CnameFlattened, "idle targets exist without TXT"),
+    (Cause::TxtInsteadOfCname, "an own key, in several strings"),
+    (Cause::MalformedValue, "a target with hyphens"),
+    (Cause::ConflictingRecords, "idle targets answer an empty TXT"),
+    (Cause::WildcardAnswer, "a wildcard that gives the right value"),
+    (Cause::TokensChanged, "earlier tokens beside today's"),
+    (Cause::NoActiveKey, "the targets cannot be looked up"),
+    (Cause::KeyRevoked, "a retired selector beside the one in use"),
+    (Cause::KeyUnreadable, "a key record of p= alone"),
+    (Cause::KeyWeak, "an ed25519 key, short by design"),
+    (Cause::KeyMismatch, "the expected key in another text"),
+    (Cause::SeveralKeys, "an own key, in several strings"),
+    (Cause::KeyTesting, "a key that forbids subdomains"),
+    (Cause::ServersDisagree, "serials that differ while the records agree"),
+    (Cause::ServerLame, "_domainkey delegated to a zone that holds the records"),
+    (Cause::ServerFailing, "servers that answer SOA and NS with a failure, and the records rightly"),
+    (Cause::ServerUnreachable, "an IPv6 address where IPv6 leads nowhere"),
+    (Cause::TxtUnanswerable, "as it comes: one target holds a key, two are idle"),
+    (Cause::TcpUnanswerable, "a server that cuts short what nobody needs"),
+    (Cause::WrongNameservers, "an old hosted zone that nobody is sent to any more"),
+    (Cause::DelegationMismatch, "the name servers in another order"),
+    (Cause::ZoneCut, "_domainkey delegated to a zone that holds the records"),
+    (Cause::SeveralZones, "two hosted zones, and the records are in the delegated one"),
+    (Cause::PrivateZone, "this machine's resolver serves a private view without the records"),
+    (Cause::DnssecBogus, "a zone that one resolver cannot validate, and another has validated"),
+    (Cause::DomainGone, "a subdomain that is no registered domain and is not delegated"),
+    (Cause::NegativeCached, "this machine's resolver serves a private view without the records"),
+    (Cause::ResolverFailing, "the targets cannot be looked up"),
+    (Cause::ProviderBehind, "an error of the provider's last look that is over"),
+    (Cause::ProviderGaveUp, "an error of the provider's last look that is over"),
+    (Cause::NotStarted, "a provider that does not say whether it signs"),
+    (Cause::SigningDisabled, "a provider that does not say whether it signs"),
+    (Cause::ReplicaBroken, "an error of the provider's last look that is over"),
+    (Cause::IdentityRecreated, "the identity was made, and never deleted"),
+    (Cause::Flapping, "a record was absent once"),
+    (Cause::Offline, "no name server is to be asked, nor can it be"),
+];
+
 /// One selector with a key of one's own.
 fn own_key(scene: &mut Scene, text: &str) {
     let label = "s1".parse().expect("it is a name");
@@ -595,6 +685,10 @@ fn every_scenario_has_its_verdict_its_causes_and_its_exposure() {
         let report = take(scenario.breaks);
         let causes: Vec<&str> = report.causes.iter().map(|cause| cause.cause.code()).collect();
         let exposure = (report.exposure.bad, report.exposure.of);
+        for cause in &report.causes {
+            // What a report says to do and what `explain` says are one text.
+            assert!(cause.remedy.starts_with(cause.cause.remedy()), "{}: {}", scenario.name, cause.remedy);
+        }
         if (report.verdict, &causes[..], exposure) != (scenario.verdict, scenario.causes, scenario.exposure) {
             wrong.push(format!(
                 "{}: wanted {} {:?} {:?}, got {} {causes:?} {exposure:?}\n{report}",
@@ -603,6 +697,56 @@ fn every_scenario_has_its_verdict_its_causes_and_its_exposure() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} scenarios:\n\n{}", wrong.len(), SCENARIOS.len(), wrong.join("\n\n"));
+}
+
+#[test]
+fn records_to_publish_are_written_in_each_form_on_demand() {
+    let missing = take(|s| {
+        s.world.remove(BBB);
+    });
+    let text = missing.text(Paint::Plain).with_forms().to_string();
+    for line in [
+        "     bbb._domainkey.example.com. CNAME bbb.dkim.amazonses.com.",
+        "             \"Name\": \"bbb._domainkey.example.com\",",
+        "     resource \"aws_route53_record\" \"dkim_bbb__domainkey_example_com\" {",
+        "     Name          bbb._domainkey",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line:?} in\n{text}");
+    }
+    assert!(!text.contains("dkim_aaa"), "a record that holds is not to be published:\n{text}");
+    assert!(!missing.to_string().contains("aws_route53_record"), "without being asked for");
+}
+
+#[test]
+fn where_nothing_is_to_be_published_no_form_is_shown() {
+    for breaks in [
+        |s: &mut Scene| {
+            s.world.server(World::NS2).remove(BBB);
+        },
+        |s: &mut Scene| own_key(s, WEAK),
+        |s: &mut Scene| s.identity.status = ProviderStatus::Pending,
+    ] {
+        let report = take(breaks);
+        assert!(!report.causes.is_empty());
+        assert_eq!(report.text(Paint::Plain).with_forms().to_string(), report.to_string());
+    }
+}
+
+#[test]
+fn every_cause_has_a_scenario_and_a_healthy_look_alike() {
+    for cause in Cause::ALL {
+        let code = cause.code();
+        assert!(SCENARIOS.iter().any(|scenario| scenario.causes.contains(&code)), "{code} has no scenario");
+        let look_alikes: Vec<&str> =
+            LOOK_ALIKES.iter().filter(|(other, _)| other == cause).map(|(_, name)| *name).collect();
+        assert!(!look_alikes.is_empty(), "{code} has no healthy look-alike");
+        for name in look_alikes {
+            let like = SCENARIOS.iter().find(|scenario| scenario.name == name);
+            let like = like.unwrap_or_else(|| panic!("{code}: there is no scenario '{name}'"));
+            assert_eq!(like.verdict, Verdict::Healthy, "{code}: {name}");
+            assert!(!like.causes.contains(&code), "{code}: {name}");
+        }
+    }
 }
 
 struct Advised {
@@ -670,5 +814,8 @@ fn every_piece_of_advice_is_given_where_it_helps_and_nowhere_else() {
         let report = take(case.breaks);
         let advice: Vec<&str> = report.advice.iter().map(Advice::code).collect();
         assert_eq!(advice, case.advice, "{}\n{report}", case.name);
+    }
+    for code in AdviceCode::ALL {
+        assert!(ADVICE.iter().any(|case| case.advice.contains(&code.code())), "{code} has no case");
     }
 }

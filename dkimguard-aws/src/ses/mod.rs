@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dkimguard_core::error::{ProviderError, ProviderErrorKind};
+use dkimguard_core::error::ProviderError;
 use dkimguard_core::identity::{Identity, IdentityId, Targets};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::{Found, IdentitySource};
@@ -61,12 +61,7 @@ impl SesSource {
     }
 
     fn no_places(&self) -> Option<ProviderError> {
-        self.trouble.clone().map(|trouble| ProviderError {
-            provider: "AWS".to_owned(),
-            operation: "the configuration".to_owned(),
-            kind: ProviderErrorKind::Unusable,
-            source: Some(Box::new(trouble)),
-        })
+        self.trouble.as_ref().map(ConfigError::as_provider_error)
     }
 }
 

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::catalogue::advice;
 use super::diagnosis::Evidence;
-use super::{State, Verdict};
+use super::{Explanation, State, Verdict};
 use crate::key_record::{KeyRecord, PublicKey};
 use crate::look::{Rcode, Response, Vantage};
 use crate::name::Name;
@@ -19,7 +20,7 @@ const LONG_NEGATIVE_TTL: u32 = 3 * 3600;
 const ADVISED_RSA_BITS: u32 = 2048;
 
 macro_rules! catalogue {
-    ($($(#[$doc:meta])* $variant:ident $code:literal $title:literal,)*) => {
+    ($($(#[$doc:meta])* $variant:ident $code:literal $title:literal => $explanation:path;)*) => {
         /// One piece of advice in the catalogue. Codes never change.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -40,29 +41,39 @@ macro_rules! catalogue {
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }
+
+            /// The long text on it.
+            pub fn explanation(self) -> &'static Explanation {
+                match self { $(Self::$variant => &$explanation,)* }
+            }
+
+            /// What to do about it in general.
+            pub fn remedy(self) -> &'static str {
+                self.explanation().remedy
+            }
         }
     };
 }
 
 catalogue! {
     /// Not exactly one MX at the MAIL FROM domain, or not the provider's.
-    MailFromMx "mail-from-mx" "The MX of the MAIL FROM domain is not the provider's",
+    MailFromMx "mail-from-mx" "MAIL FROM lacks the provider's one MX" => advice::MAIL_FROM_MX;
     /// No SPF record at the MAIL FROM domain, several, or one without the provider's include.
-    MailFromSpf "mail-from-spf" "The SPF record of the MAIL FROM domain does not name the provider",
+    MailFromSpf "mail-from-spf" "MAIL FROM lacks an SPF record with the provider" => advice::MAIL_FROM_SPF;
     /// No DMARC policy, at the domain or at its organisational domain.
-    DmarcMissing "dmarc-missing" "No DMARC policy is published",
+    DmarcMissing "dmarc-missing" "No DMARC policy is published" => advice::DMARC_MISSING;
     /// The DMARC record can't be used.
-    DmarcInvalid "dmarc-invalid" "The DMARC record cannot be used",
+    DmarcInvalid "dmarc-invalid" "The DMARC record cannot be used" => advice::DMARC_INVALID;
     /// `adkim=s` or `aspf=s` breaks what this identity sends.
-    DmarcStrictAlignment "dmarc-strict-alignment" "Strict DMARC alignment excludes this mail",
+    DmarcStrictAlignment "dmarc-strict-alignment" "Strict DMARC alignment excludes this mail" => advice::DMARC_STRICT_ALIGNMENT;
     /// The DMARC policy is quarantine or reject while DKIM isn't healthy.
-    DmarcEnforced "dmarc-enforced" "DMARC is enforced while DKIM is not healthy",
+    DmarcEnforced "dmarc-enforced" "DMARC is enforced while DKIM is not healthy" => advice::DMARC_ENFORCED;
     /// The records' TTL is so short that each passing fault is felt.
-    TtlShort "ttl-short" "The TTL of a record is short",
+    TtlShort "ttl-short" "The TTL of a record is short" => advice::TTL_SHORT;
     /// An absence is remembered for long.
-    NegativeTtlLong "negative-ttl-long" "Resolvers remember an absence for long",
-    /// An RSA key of 1024 bits.
-    Key1024 "key-1024" "The key has 1024 bits",
+    NegativeTtlLong "negative-ttl-long" "Resolvers remember an absence for long" => advice::NEGATIVE_TTL_LONG;
+    /// An RSA key of 1024 bits or more, and of fewer than 2048.
+    Key1024 "key-1024" "The key has fewer than 2048 bits" => advice::KEY_1024;
 }
 
 impl fmt::Display for AdviceCode {

@@ -16,6 +16,7 @@ use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, State, Verdict, Witn
 use crate::history::Topic;
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus, Targets};
 use crate::look::{Basis, Delegation, Survey, Vantage};
+use crate::name::Name;
 
 /// The working deadline, in hours from the basis: the identity's own verification is given up after that.
 pub const WORKING_HOURS: i64 = 72;
@@ -56,6 +57,8 @@ pub struct Report {
 pub struct RecordReport {
     /// What must be there.
     pub expected: Expected,
+    /// The zone in which the world looks for it, where that was found.
+    pub zone: Option<Name>,
     /// What each vantage point shows.
     pub findings: Vec<Finding>,
 }
@@ -81,6 +84,14 @@ pub struct Deadline {
     pub basis: DeadlineBasis,
 }
 
+impl Deadline {
+    /// Both deadlines, counted from `from`; none if they lie beyond the end of time.
+    pub fn counted_from(from: Timestamp, basis: DeadlineBasis) -> Option<Self> {
+        let after = |hours| from.checked_add(Span::new().hours(hours)).ok();
+        Some(Self { working: after(WORKING_HOURS)?, promised: after(PROMISED_HOURS)?, basis })
+    }
+}
+
 /// From what a deadline is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,6 +99,8 @@ pub struct Deadline {
 pub enum DeadlineBasis {
     /// Since when the status holds.
     StatusSince,
+    /// When the provider's notice was sent.
+    Notice,
     /// When the provider last saw the records.
     LastSuccess,
     /// When the status was first seen here.
@@ -173,13 +186,13 @@ impl Report {
     }
 
     /// The text for people, 80 columns wide, plain or in colour.
-    pub fn text(&self, paint: Paint) -> impl fmt::Display {
-        Text { report: self, paint }
+    pub fn text(&self, paint: Paint) -> Text<'_> {
+        Text::new(self, paint)
     }
 
     /// Domain, verdict and reason in one line.
     pub fn line(&self, paint: Paint) -> String {
-        Text { report: self, paint }.headline()
+        self.text(paint).headline()
     }
 }
 
@@ -197,7 +210,8 @@ fn compare_all(identity: &Identity, expected: &[Expected], survey: &Survey) -> V
             let findings = places_of(expected, survey)
                 .filter_map(|vantage| compare(expected, targets, &vantage, survey))
                 .filter(|finding| !is_referred_on(finding, expected, survey));
-            RecordReport { findings: findings.collect(), expected: expected.clone() }
+            let zone = survey.zone_of(&expected.name).map(|delegation| delegation.zone.clone());
+            RecordReport { findings: findings.collect(), zone, expected: expected.clone() }
         });
         reports.collect()
     };
@@ -250,6 +264,5 @@ fn deadline(identity: &Identity, at: Timestamp) -> Option<Deadline> {
         (None, Some(success)) if is_lost => (success, DeadlineBasis::LastSuccess),
         _ => (at, DeadlineBasis::FirstSeen),
     };
-    let after = |hours| from.checked_add(Span::new().hours(hours)).ok();
-    Some(Deadline { working: after(WORKING_HOURS)?, promised: after(PROMISED_HOURS)?, basis })
+    Deadline::counted_from(from, basis)
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::evidence::Evidence;
-use super::{Cause, Certainty, Diagnosis, count_records, names_list};
+use super::{Cause, Certainty, Diagnosis, count_records, names_list, remedy_here};
 use crate::identity::{Expected, ExpectedValue};
 use crate::judge::finding::State;
 use crate::judge::{RecordReport, Verdict};
@@ -59,8 +59,7 @@ pub(super) fn domain_gone(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         &evidence.records.iter().collect::<Vec<_>>(),
         format!("the domain {domain} {what}"),
         format!("The registry's own servers say that {domain} {what}: nothing in any zone helps."),
-        "Renew the domain at the registrar; a domain in its redemption period can still be had back."
-            .to_owned(),
+        "A domain in its redemption period can still be had back.",
         vec![line],
     )]
 }
@@ -104,16 +103,13 @@ pub(super) fn several_zones(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             held.zone.name,
             held.zone.id
         ),
-        format!(
-            "Publish the records in {target}, and delete the zone that is not used once nothing needs it:"
-        ),
+        &format!("Here that is {target}. Delete the other zone once nothing needs it."),
         lines,
     )]
 }
 
 /// The records are only in a private zone: this network sees them, the world doesn't.
 pub(super) fn private_zone(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
-    let publish = "Publish the records in the public zone:".to_owned();
     if let Some(held) = held_elsewhere(evidence, Visibility::Private) {
         return vec![diagnosis(
             Cause::PrivateZone,
@@ -124,7 +120,7 @@ pub(super) fn private_zone(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                 "The private zone {} of {} holds the records; the world is not shown a private zone.",
                 held.zone.id, held.zone.host
             ),
-            publish,
+            "",
             vec![zone_words(held.zone), held.delegation_words()],
         )];
     }
@@ -157,7 +153,7 @@ pub(super) fn private_zone(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         "This machine's own resolver gives the records, and no name server of the world does: they are in a private \
          zone, or in this resolver's memory."
             .to_owned(),
-        publish,
+        "",
         lines,
     )]
 }
@@ -167,10 +163,6 @@ pub(super) fn wrong_nameservers(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     if !several_zones(evidence).is_empty() || !domain_gone(evidence).is_empty() {
         return Vec::new();
     }
-    let remedy =
-        "Publish the records where the delegation points, or restore the delegation at the registrar. To \
-                  publish:"
-            .to_owned();
     if let Some(held) = held_elsewhere(evidence, Visibility::Public) {
         let mut lines = vec![zone_words(held.zone), held.delegation_words()];
         lines.extend(provider_words(evidence));
@@ -188,7 +180,7 @@ pub(super) fn wrong_nameservers(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                 counted_records(evidence, &held.records),
                 held.zone.name
             ),
-            remedy,
+            "",
             lines,
         )];
     }
@@ -212,7 +204,7 @@ pub(super) fn wrong_nameservers(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             "The servers that the zone names itself hold the records, and those that the parent delegates to do not: \
              the name servers were moved."
                 .to_owned(),
-            remedy,
+            "",
             lines,
         )];
     }
@@ -227,7 +219,7 @@ pub(super) fn wrong_nameservers(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             "The zone that the provider reached is not the one that the parent delegates to now, and in this one \
              every record is missing: the name servers were moved."
                 .to_owned(),
-            remedy,
+            "",
             provider_words(evidence).into_iter().collect(),
         )];
     }
@@ -272,10 +264,7 @@ pub(super) fn delegation_mismatch(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                      that reaches only some will not.",
                     differences.join(", ")
                 ),
-                format!(
-                    "Align the two: the NS records at the top of {} with the name servers at the registrar.",
-                    zone.zone
-                ),
+                &format!("Here: the NS records at the top of {}.", zone.zone),
                 vec![
                     format!("the parent gives {}", names_list(&zone.given_by_parent)),
                     format!("{} gives {}", zone.zone, names_list(&zone.given_by_zone)),
@@ -317,7 +306,7 @@ pub(super) fn zone_cut(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
              below that cut is never seen.",
             cut.zone
         ),
-        format!("Put the records into the zone {}, or take its delegation out of {parent}:", cut.zone),
+        &format!("Here: the zone {}, which {parent} delegates.", cut.zone),
         lines,
     )]
 }
@@ -447,16 +436,12 @@ fn diagnosis(
     records: &[&RecordReport],
     summary: String,
     detail: String,
-    remedy: String,
+    here: &str,
     evidence: Vec<String>,
 ) -> Diagnosis {
     let names: Vec<Name> = records.iter().map(|record| record.expected.name.clone()).collect();
-    let publish = records.iter().map(|record| super::record::zone_line(&record.expected));
-    let remedy = if remedy.ends_with(':') {
-        std::iter::once(remedy).chain(publish).collect::<Vec<_>>().join("\n")
-    } else {
-        remedy
-    };
+    let published = records.iter().map(|record| &record.expected).filter(|_| cause.publishes());
+    let remedy = remedy_here(cause, here, published);
     Diagnosis {
         cause,
         certainty,

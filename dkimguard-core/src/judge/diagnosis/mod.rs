@@ -21,9 +21,10 @@ pub(in crate::judge) use evidence::Evidence;
 
 use super::{Exposure, Verdict};
 use crate::history::Change;
-use crate::identity::ProviderStatus;
+use crate::identity::{Expected, ProviderStatus};
 use crate::look::Basis;
 use crate::name::Name;
+use crate::publish::zone_line;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,8 @@ pub struct Diagnosis {
     pub summary: String,
     /// What is wrong here, in whole sentences.
     pub detail: String,
-    /// What to do about it here; lines that are to be published stand by themselves.
+    /// What to do about it here: [`Cause::remedy`], and behind it what is specific; lines that are to be published
+    /// stand by themselves.
     pub remedy: String,
     /// The records that it affects.
     pub records: Vec<Name>,
@@ -174,6 +176,21 @@ pub(in crate::judge) fn count_records(some: usize, all: usize) -> String {
         (some, all) if some == all => format!("all {all} DKIM records"),
         (some, all) => format!("{some} of {all} DKIM records"),
     }
+}
+
+/// The catalogue's remedy, what is specific to the case, if anything, and the records to publish as lines of a zone
+/// file.
+fn remedy_here<'a>(cause: Cause, here: &str, publish: impl IntoIterator<Item = &'a Expected>) -> String {
+    let mut remedy = cause.remedy().to_owned();
+    if !here.is_empty() {
+        remedy.push(' ');
+        remedy.push_str(here);
+    }
+    for record in publish {
+        remedy.push('\n');
+        remedy.push_str(&zone_line(record));
+    }
+    remedy
 }
 
 /// "is" behind one, "are" behind several.

@@ -17,7 +17,6 @@ pub(super) fn not_started(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option<Di
             Verdict::Failing,
             "DKIM is not set up at the provider",
             "The provider holds the domain and does not sign its mail: DKIM was never set up.",
-            "Set DKIM up for the domain at the provider, and publish the records that it then names.",
         )
     })
 }
@@ -33,8 +32,6 @@ pub(super) fn signing_disabled(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Opti
             Verdict::Failing,
             "DKIM signing is switched off at the provider",
             "The provider does not sign mail of this domain, because signing is switched off for the identity.",
-            "Switch DKIM signing on for the identity (for SES: aws sesv2 put-email-identity-dkim-attributes \
-             --signing-enabled).",
         )
     })
 }
@@ -50,8 +47,6 @@ pub(super) fn replica_broken(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option
             &format!("the identity is a replica, and replication fails: {error}"),
             "This identity copies the tokens and keys of another region's, and the copying fails. The records are \
              the parent's; nothing is to be changed in DNS for the replica.",
-            "Look at the parent identity, and at the permissions that replication needs in both regions; repair the \
-             parent.",
         )
     })
 }
@@ -72,8 +67,6 @@ pub(super) fn recreated(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option<Diag
              the one that mail is signed with, even where the tokens are the same.",
             deleted.change.at
         ),
-        "Send a message and verify its signature as delivered (Authentication-Results). If it fails, have the \
-         provider start DKIM verification again, and publish the records that it then names.",
     );
     diagnosis.evidence.push(format!(
         "{}: {} by {} at {:.0}",
@@ -92,8 +85,6 @@ pub(super) fn gave_up(evidence: &Evidence<'_>, _: &[Diagnosis]) -> Option<Diagno
             "the provider has given up on the domain",
             "The provider says failed: it does not look at the records any more, so that mending DNS alone does \
              not heal it. Mail is not signed.",
-            "Mend what is wrong in DNS first. Once every record holds, have the provider start DKIM verification \
-             again, and publish the records that it then names.",
         )
     })
 }
@@ -116,19 +107,11 @@ pub(super) fn behind(evidence: &Evidence<'_>, dns: &[Diagnosis]) -> Option<Diagn
             &format!("all records hold, and the provider still says {}", evidence.identity.status),
             "Every record is as it must be; the provider's last look is older than that. Until it looks again, \
              mail is not signed.",
-            "Wait: no call makes the provider look again, and setting DKIM up anew may change the records.",
         )
     })
 }
 
-fn said(
-    evidence: &Evidence<'_>,
-    cause: Cause,
-    impact: Verdict,
-    summary: &str,
-    detail: &str,
-    remedy: &str,
-) -> Diagnosis {
+fn said(evidence: &Evidence<'_>, cause: Cause, impact: Verdict, summary: &str, detail: &str) -> Diagnosis {
     let identity = evidence.identity;
     let mut line = format!("{}: status {}", identity.id, identity.status);
     if let Some(enabled) = identity.signing_enabled {
@@ -150,7 +133,7 @@ fn said(
         impact,
         summary: summary.to_owned(),
         detail: detail.to_owned(),
-        remedy: remedy.to_owned(),
+        remedy: cause.remedy().to_owned(),
         records: evidence.records.iter().map(|record| record.expected.name.clone()).collect(),
         evidence: lines,
         changed_by: None,

@@ -1,7 +1,7 @@
 //! The record: what stands at an expected name instead of what must.
 
 use super::evidence::{Evidence, shortened};
-use super::{Cause, Certainty, Diagnosis, count_records, is_or_are};
+use super::{Cause, Certainty, Diagnosis, count_records, is_or_are, remedy_here};
 use crate::history::Effect;
 use crate::identity::{Expected, ExpectedValue};
 use crate::judge::finding::{Finding, Sight, State, trouble};
@@ -85,14 +85,13 @@ fn diagnosis(
     let zone = evidence.survey.zone_of(&first.expected.name).map(|delegation| &delegation.zone);
     let names: Vec<Name> = records.iter().map(|record| record.expected.name.clone()).collect();
     let counted = count_records(names.len(), evidence.records.len());
-    let (what, remedy) = words(evidence, cause, &records, zone);
     Some(Diagnosis {
         cause,
         certainty: if by_servers { Certainty::Certain } else { Certainty::Likely },
         impact: if somewhere { Verdict::Degraded } else { Verdict::Failing },
         summary: format!("{counted} {}", short(cause, names.len())),
-        detail: what,
-        remedy,
+        detail: detail(evidence, cause, &records, zone),
+        remedy: remedy(cause, &records),
         records: names,
         evidence: mine
             .iter()
@@ -163,14 +162,8 @@ fn short(cause: Cause, count: usize) -> String {
     }
 }
 
-/// What is wrong, and what to do.
-fn words(
-    evidence: &Evidence<'_>,
-    cause: Cause,
-    records: &[&RecordReport],
-    zone: Option<&Name>,
-) -> (String, String) {
-    let publish = records.iter().map(|record| zone_line(&record.expected)).collect::<Vec<_>>().join("\n");
+/// What is wrong, in whole sentences.
+fn detail(evidence: &Evidence<'_>, cause: Cause, records: &[&RecordReport], zone: Option<&Name>) -> String {
     let seen = records
         .first()
         .and_then(|record| evidence.witnesses(record).into_iter().find(|finding| !finding.values.is_empty()))
@@ -179,79 +172,44 @@ fn words(
     let shown = shortened(&seen);
     let expected = records.first().map(|record| record.expected.value.to_string()).unwrap_or_default();
     let zone = zone.map_or_else(|| "the zone".to_owned(), ToString::to_string);
-    let (what, remedy) = match cause {
-        Cause::NameDoubled => (
-            format!("The record exists at its name with {zone} appended once more: the form of the DNS host \
+    match cause {
+        Cause::NameDoubled => format!("The record exists at its name with {zone} appended once more: the form of the DNS host \
                      takes each name for one relative to {zone}."),
-            format!("Enter the name without {zone} at its end, or with a final dot:"),
-        ),
-        Cause::UnderscoreLost => (
-            "The record exists at the name with domainkey in place of _domainkey.".to_owned(),
-            "Enter the name with its underscore; if the DNS host refuses that, move the zone to one that accepts it:"
-                .to_owned(),
-        ),
-        Cause::ValueDoubled => (
-            format!("The CNAME points at {shown}: the right target with the zone appended."),
-            "End the target with a dot, or enter it as the DNS host wants absolute names:".to_owned(),
-        ),
-        Cause::WrongTarget => (
-            format!("The CNAME points at {shown}, and must point at {expected}; the provider compares the value, \
+        Cause::UnderscoreLost => "The record exists at the name with domainkey in place of _domainkey.".to_owned(),
+        Cause::ValueDoubled => format!("The CNAME points at {shown}: the right target with the zone appended."),
+        Cause::WrongTarget => format!("The CNAME points at {shown}, and must point at {expected}; the provider compares the value, \
                      so a detour to the right place does not do."),
-            "Set exactly this value:".to_owned(),
-        ),
-        Cause::CnameFlattened => (
-            "Asked for the CNAME, the server says there is none, and answers with what lies behind it: the DNS \
+        Cause::CnameFlattened => "Asked for the CNAME, the server says there is none, and answers with what lies behind it: the DNS \
              host proxies or flattens the record."
                 .to_owned(),
-            "Switch proxying and flattening off for this record (\"DNS only\"):".to_owned(),
-        ),
-        Cause::TxtInsteadOfCname => {
-            ("A TXT record stands at the name, and no CNAME.".to_owned(), "Replace the TXT by this CNAME:".to_owned())
-        }
-        Cause::MalformedValue => (
-            format!("The CNAME points at {shown}, which is the right target but for stray characters."),
-            "Set the plain value:".to_owned(),
-        ),
-        Cause::ConflictingRecords => (
-            "More than one CNAME stands at the name, or a CNAME beside other records; a CNAME must be alone \
+        Cause::TxtInsteadOfCname => "A TXT record stands at the name, and no CNAME.".to_owned(),
+        Cause::MalformedValue => format!("The CNAME points at {shown}, which is the right target but for stray characters."),
+        Cause::ConflictingRecords => "More than one CNAME stands at the name, or a CNAME beside other records; a CNAME must be alone \
              (RFC 1034 §3.6.2)."
                 .to_owned(),
-            "Remove everything at the name but this one record:".to_owned(),
-        ),
-        Cause::WildcardAnswer => (
-            "A name that nobody has published gets the same answer: only a wildcard answers, and the record \
+        Cause::WildcardAnswer => "A name that nobody has published gets the same answer: only a wildcard answers, and the record \
              itself does not exist."
                 .to_owned(),
-            "Publish the record itself; it takes precedence over the wildcard:".to_owned(),
-        ),
-        Cause::KeyRevoked => (
-            "The key record has an empty p= tag, which says that the key is withdrawn (RFC 6376 §3.6.1).".to_owned(),
-            "Publish the key that mail is signed with:".to_owned(),
-        ),
-        Cause::KeyUnreadable => (
-            format!("The TXT at the selector is no key that mail can be verified with{}.", unreadable(&seen)),
-            "Publish the key as one TXT record:".to_owned(),
-        ),
-        Cause::KeyWeak => (
-            format!("The RSA key has {} bits; verifiers do not accept keys under 1024 (RFC 8301 §3.2).", bits(&seen)),
-            "Make a key of 2048 bits, give it to the provider, and publish it:".to_owned(),
-        ),
-        Cause::KeyMismatch => (
-            "A usable key is published, and it is not the expected one: signatures will not verify.".to_owned(),
-            "Publish the expected key:".to_owned(),
-        ),
-        Cause::SeveralKeys => (
-            "More than one TXT record stands at the selector; which one a verifier takes is left to chance \
+        Cause::KeyRevoked => "The key record has an empty p= tag, which says that the key is withdrawn (RFC 6376 §3.6.1).".to_owned(),
+        Cause::KeyUnreadable => format!("The TXT at the selector is no key that mail can be verified with{}.", unreadable(&seen)),
+        Cause::KeyWeak => format!("The RSA key has {} bits; verifiers do not accept keys under 1024 (RFC 8301 §3.2).", bits(&seen)),
+        Cause::KeyMismatch => "A usable key is published, and it is not the expected one: signatures will not verify.".to_owned(),
+        Cause::SeveralKeys => "More than one TXT record stands at the selector; which one a verifier takes is left to chance \
              (RFC 6376 §3.6.2.2)."
                 .to_owned(),
-            "Leave exactly one TXT record there:".to_owned(),
-        ),
-        _ => (
-            "Every place that answers with authority says that the record is not there.".to_owned(),
-            "Publish exactly:".to_owned(),
-        ),
-    };
-    (what, format!("{remedy}\n{publish}"))
+        _ => "Every place that answers with authority says that the record is not there.".to_owned(),
+    }
+}
+
+/// The catalogue's remedy and the records to publish.
+fn remedy(cause: Cause, records: &[&RecordReport]) -> String {
+    let expected = records.iter().map(|record| &record.expected);
+    if cause == Cause::KeyWeak {
+        // What is expected may be the weak key itself.
+        let anew = |expected: &Expected| Expected { value: ExpectedValue::AnyKey, ..expected.clone() };
+        return remedy_here(cause, "", &expected.map(anew).collect::<Vec<_>>());
+    }
+    remedy_here(cause, "", expected)
 }
 
 fn unreadable(seen: &str) -> String {
@@ -262,24 +220,6 @@ fn bits(seen: &str) -> String {
     match KeyRecord::parse(seen.as_bytes()).as_ref().map(KeyRecord::key) {
         Ok(PublicKey::Rsa { bits }) => bits.to_string(),
         _ => "too few".to_owned(),
-    }
-}
-
-/// The record as a line of a zone file; strings of a TXT are cut at the 255 octets that one may have.
-pub(in crate::judge) fn zone_line(expected: &Expected) -> String {
-    let name = &expected.name;
-    match &expected.value {
-        ExpectedValue::Cname(target) => format!("{name}. CNAME {target}."),
-        ExpectedValue::Key(key) => {
-            let text = key.to_string();
-            let strings: Vec<String> = text
-                .as_bytes()
-                .chunks(255)
-                .map(|chunk| format!("\"{}\"", String::from_utf8_lossy(chunk)))
-                .collect();
-            format!("{name}. TXT {}", strings.join(" "))
-        }
-        ExpectedValue::AnyKey => format!("{name}. TXT \"v=DKIM1; k=rsa; p=<the public key>\""),
     }
 }
 
@@ -491,7 +431,6 @@ pub(super) fn tokens_changed(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             return Vec::new();
         }
     }
-    let publish = lost.iter().map(|record| zone_line(&record.expected)).collect::<Vec<_>>().join("\n");
     vec![Diagnosis {
         cause: Cause::TokensChanged,
         certainty,
@@ -500,7 +439,7 @@ pub(super) fn tokens_changed(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         detail: "The identity has new tokens: those that are published were its tokens before, and the provider looks \
                  for today's."
             .to_owned(),
-        remedy: format!("Publish the new records; remove the old ones once the provider says success:\n{publish}"),
+        remedy: remedy_here(Cause::TokensChanged, "", lost.iter().map(|record| &record.expected)),
         records: lost.iter().map(|record| record.expected.name.clone()).collect(),
         evidence: published.iter().map(|name| format!("{name} is published")).collect(),
         changed_by: None,
@@ -595,10 +534,7 @@ pub(super) fn no_active_key(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         detail: "All CNAMEs are right, and not one of the names that they point at holds a key, so that no \
                  signature can be verified. Normally one of them does, and the others are idle."
             .to_owned(),
-        remedy:
-            "Check that the hosted zone of the targets is the one that the provider names for this region; \
-                 if it is, ask the provider."
-                .to_owned(),
+        remedy: Cause::NoActiveKey.remedy().to_owned(),
         records: evidence.records.iter().map(|record| record.expected.name.clone()).collect(),
         evidence: lines,
         changed_by: None,
@@ -633,7 +569,7 @@ pub(super) fn key_testing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         detail: "The key record carries t=y: receivers may treat the mail as though it were not signed \
                  (RFC 6376 §3.6.1)."
             .to_owned(),
-        remedy: "Remove the flag once signing works.".to_owned(),
+        remedy: Cause::KeyTesting.remedy().to_owned(),
         records: testing.iter().map(|(record, _)| record.expected.name.clone()).collect(),
         evidence: testing.iter().map(|(_, finding)| evidence.full_line(&finding.observation)).collect(),
         changed_by: None,

@@ -1,7 +1,7 @@
 //! The servers: what single addresses of the delegated name servers do wrong.
 
 use super::evidence::{AddressSight, Evidence};
-use super::{Cause, Certainty, Diagnosis, count_records, names_list};
+use super::{Cause, Certainty, Diagnosis, count_records, names_list, remedy_here};
 use crate::judge::finding::{Finding, State, Trouble};
 use crate::judge::{RecordReport, Verdict};
 use crate::look::{AddressLookup, Basis};
@@ -60,10 +60,13 @@ pub(super) fn servers_disagree(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             wrong_addresses.join(" and "),
             if bad == 1 { "answers" } else { "answer" }
         ),
-        remedy: format!(
-            "Repair the transfer of the zone to {}, or take it out of the delegation. The serials above show \
-             which servers are behind.",
-            wrong_addresses.join(" and ")
+        remedy: remedy_here(
+            Cause::ServersDisagree,
+            &format!(
+                "Here: {}. The serials above show which servers are behind.",
+                wrong_addresses.join(" and ")
+            ),
+            [],
         ),
         records,
         evidence: lines,
@@ -97,15 +100,11 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         "does not serve the zone",
         "do not serve the zone",
         |places| match evidence.survey.basis {
-            Basis::World => (
-                format!(
-                    "The parent delegates {zone} to {places}, which does not answer for it with authority."
-                ),
-                format!("Load {zone} at {places}, or take it out of the delegation at the registrar."),
+            Basis::World => format!(
+                "The parent delegates {zone} to {places}, which does not answer for it with authority."
             ),
-            _ => (
-                format!("{places} does not answer for {zone} with authority."),
-                format!("Load {zone} at {places} before the domain is delegated there."),
+            _ => format!(
+                "{zone} is not answered for with authority by {places}; it must be before the domain is delegated there."
             ),
         },
     )
@@ -115,12 +114,7 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 pub(super) fn server_failing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let found = troubled(evidence, Trouble::Failing);
     found.diagnosis(evidence, Cause::ServerFailing, "fails", "fail", |places| {
-        (
-            format!("{places} is reached and gives no usable answer."),
-            format!(
-                "Look into the log of {places}; often the zone has expired there or could not be loaded."
-            ),
-        )
+        format!("{places} is reached and gives no usable answer.")
     })
 }
 
@@ -128,10 +122,7 @@ pub(super) fn server_failing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 pub(super) fn server_unreachable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let found = troubled(evidence, Trouble::Unreachable);
     found.diagnosis(evidence, Cause::ServerUnreachable, "cannot be reached", "cannot be reached", |places| {
-        (
-            format!("Nothing comes back from {places}, while other servers can be reached from here."),
-            format!("Bring {places} up and open UDP and TCP port 53, or take it out of the delegation."),
-        )
+        format!("Nothing comes back from {places}, while other servers can be reached from here.")
     })
 }
 
@@ -145,12 +136,9 @@ pub(super) fn txt_unanswerable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         "does not answer TXT at the CNAME",
         "do not answer TXT at the CNAME",
         |places| {
-            (
-                format!(
-                    "{places} gives the CNAME and no answer to TXT at the same name; the provider and every \
+            format!(
+                "{places} gives the CNAME and no answer to TXT at the same name; the provider and every \
                      receiver ask for TXT."
-                ),
-                "Use a DNS host that answers TXT at a CNAME with the CNAME (RFC 1034 §3.6.2).".to_owned(),
             )
         },
     )
@@ -165,12 +153,7 @@ pub(super) fn tcp_unanswerable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         Cause::TcpUnanswerable,
         "does not answer over TCP",
         "do not answer over TCP",
-        |places| {
-            (
-                format!("The answer of {places} over UDP is truncated, and over TCP none comes."),
-                format!("Open TCP port 53 at {places} (RFC 7766)."),
-            )
-        },
+        |places| format!("The answer of {places} over UDP is truncated, and over TCP none comes."),
     )
 }
 
@@ -249,12 +232,12 @@ impl Found {
         cause: Cause,
         one: &str,
         several: &str,
-        words: impl FnOnce(&str) -> (String, String),
+        detail: impl FnOnce(&str) -> String,
     ) -> Vec<Diagnosis> {
         if self.places.is_empty() {
             return Vec::new();
         }
-        let (detail, remedy) = words(&self.places.join(" and "));
+        let places = self.places.join(" and ");
         let of = evidence.addresses.len() + evidence.nameless.len();
         // One record that no server gives fails the identity, whatever the others do.
         let all = self.records.iter().any(|record| evidence.no_address_serves(record));
@@ -267,8 +250,8 @@ impl Found {
                 self.places.len(),
                 if self.places.len() == 1 { one } else { several }
             ),
-            detail,
-            remedy,
+            detail: detail(&places),
+            remedy: remedy_here(cause, &format!("Here: {places}."), []),
             records: self.records,
             evidence: self.lines,
             changed_by: None,

@@ -34,8 +34,7 @@ pub(super) fn offline(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                   nothing is known about the domain."
                 .to_owned(),
         },
-        remedy: "Check this machine's network: UDP and TCP port 53 to the resolvers, or name others with --resolver."
-            .to_owned(),
+        remedy: Cause::Offline.remedy().to_owned(),
         records: evidence.records.iter().map(|record| record.expected.name.clone()).collect(),
         evidence: lines,
         changed_by: None,
@@ -90,9 +89,7 @@ pub(super) fn flapping(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         detail: "What one place answers changed again and again within a day; whether mail is verified depends on \
                  the moment."
             .to_owned(),
-        remedy: "Look at the named server: transfers that come late, several instances behind one address, or a \
-                 limit on answers."
-            .to_owned(),
+        remedy: Cause::Flapping.remedy().to_owned(),
         records,
         evidence: lines,
         changed_by: None,

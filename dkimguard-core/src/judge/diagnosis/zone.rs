@@ -1,7 +1,7 @@
 //! The zone: what happens between the servers and those who ask.
 
 use super::evidence::{Evidence, shortened};
-use super::{Cause, Certainty, Diagnosis, count_records};
+use super::{Cause, Certainty, Diagnosis, count_records, remedy_here};
 use crate::judge::finding::{Finding, State, Trouble, trouble};
 use crate::judge::{RecordReport, Verdict};
 use crate::look::{ExtendedError, Observation, Rcode, Response, Vantage};
@@ -67,9 +67,7 @@ pub(super) fn dnssec_bogus(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             "A validating resolver refuses what the name servers answer; everybody behind such a resolver sees no \
              record at all.{because}"
         ),
-        remedy: "Compare the DS record at the registrar with the zone's keys, and sign the zone again; if the zone \
-                 is no longer signed, remove the DS."
-            .to_owned(),
+        remedy: Cause::DnssecBogus.remedy().to_owned(),
         records,
         evidence: lines,
         changed_by: None,
@@ -176,7 +174,7 @@ pub(super) fn negative_cached(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         detail: "Every name server holds the record; a resolver has asked before it did, and remembers the \
                  absence (RFC 2308)."
             .to_owned(),
-        remedy: format!("Wait {longest} s. A smaller SOA minimum shortens this the next time."),
+        remedy: remedy_here(Cause::NegativeCached, &format!("Here: {longest} s more."), []),
         records,
         evidence: lines,
         changed_by: None,
@@ -254,18 +252,18 @@ pub(super) fn resolver_failing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                     finding.state == State::Holds && !finding.observation.vantage.is_authoritative()
                 })
             });
-            let (detail, remedy) = if others_hold {
+            let (detail, more) = if others_hold {
                 (
                     format!(
                         "{resolver} does not give what the others give; that is the resolver's fault and not your \
                          zone's."
                     ),
-                    "Nothing is wrong with your zone. If this machine depends on that resolver, use another.",
+                    "Nothing is wrong with your zone.",
                 )
             } else {
                 (
                     format!("{resolver} gives no usable answer, and no other resolver confirms the records."),
-                    "Look through other resolvers too, with --resolver.",
+                    "",
                 )
             };
             Some(Diagnosis {
@@ -274,7 +272,7 @@ pub(super) fn resolver_failing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                 impact: Verdict::Healthy,
                 summary: format!("{resolver} fails"),
                 detail,
-                remedy: remedy.to_owned(),
+                remedy: remedy_here(Cause::ResolverFailing, more, []),
                 records: here.iter().map(|(record, _)| record.expected.name.clone()).collect(),
                 evidence: vec![evidence.full_line(&first.observation)],
                 changed_by: None,
