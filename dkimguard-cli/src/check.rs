@@ -45,15 +45,15 @@ pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<
         renderer.note(Verbosity::Normal, || format!("warning: {warning}"));
     }
     renderer.note(Verbosity::Steps, || engine.describe());
-    if let Some(premise) = &premise {
-        renderer.note(Verbosity::Steps, || premise::describe(premise));
-    }
     let mut look = Look::new(engine.dns, engine.places);
     if let Some(zones) = zones {
         look = look.with_zones(zones);
     }
     if let Some(history) = history {
         look = look.with_history(history);
+    }
+    if let Some(premise) = &premise {
+        renderer.note(Verbosity::Steps, || premise::describe(premise));
     }
     let check = Check {
         source: &settings.source,

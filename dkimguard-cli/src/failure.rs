@@ -47,12 +47,12 @@ pub(crate) enum Code {
     ConfigFile,
     /// The file of identities can't be read, or says what cannot be.
     IdentityFile,
-    /// The zone file can't be read, is none, or is that of another zone.
-    ZoneFile,
     /// The file of a notice can't be read.
     NoticeFile,
     /// A text that isn't a notice of AWS about DKIM.
     NotANotice,
+    /// The zone file can't be read, is none, or is that of another zone.
+    ZoneFile,
     /// Credentials are absent, expired or not accepted.
     NoCredentials,
     /// No account's region is configured.
@@ -88,9 +88,9 @@ impl Code {
             Self::NotInCatalogue => "unknown-code",
             Self::ConfigFile => "config-file",
             Self::IdentityFile => "identity-file",
-            Self::ZoneFile => "zone-file",
             Self::NoticeFile => "notice-file",
             Self::NotANotice => "not-a-notice",
+            Self::ZoneFile => "zone-file",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",

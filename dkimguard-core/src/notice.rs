@@ -90,7 +90,7 @@ pub enum NotANotice {
     /// More than [`MAX_OCTETS`].
     #[error("it has more than {} MiB, and a notice is a few kilobytes", MAX_OCTETS / 1024 / 1024)]
     TooLarge,
-    /// More parts, levels or octets in a line than a mail has that people send.
+    /// More parts, levels, text or octets in a line than a mail has that people send.
     #[error("it has more than {most} {what}, and no notice looks like that")]
     TooIntricate {
         /// What there is too much of.

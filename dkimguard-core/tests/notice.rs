@@ -224,7 +224,8 @@ fn hostile_mails() -> Vec<(&'static str, Vec<u8>)> {
     let fill = |unit: &str, octets: usize| unit.repeat(octets / unit.len());
     let html = "From: a@example.com\nContent-Type: text/html\n\n";
     let text = "From: a@example.com\n\n";
-    let lines = |unit: &str| fill(&format!("{}\n", fill(unit, 900)), MAX_OCTETS - 100);
+    let lines_of = |unit: &str, octets| fill(&format!("{}\n", fill(unit, 900)), octets);
+    let lines = |unit: &str| lines_of(unit, MAX_OCTETS - 100);
     vec![
         ("50 MB", vec![b'a'; 50_000_000]),
         ("10,000 levels", nested(10_000).into_bytes()),
@@ -241,6 +242,8 @@ fn hostile_mails() -> Vec<(&'static str, Vec<u8>)> {
         ("scripts without an end", format!("{html}<script>{}", lines("</scrip ")).into_bytes()),
         ("quotes", format!("{text}{}", lines(">")).into_bytes()),
         ("sentences without a domain", format!("{text}{}", lines("in 5 days, ")).into_bytes()),
+        ("a text of sentences", lines_of("in 5 days, ", 1_000_000).into_bytes()),
+        ("a text of dates", lines_of("Date: Mon, Nov 23, 2026 at 10:00\n", 1_000_000).into_bytes()),
         ("links", format!("{text}{}", lines("<http")).into_bytes()),
         ("borders", format!("{head}{}", lines("-")).into_bytes()),
     ]
@@ -254,19 +257,22 @@ fn a_hostile_mail_is_refused_at_once() {
         let took = begun.elapsed();
 
         assert!(read.is_err(), "{what}: {read:?}");
-        // Optimised it is a tenth of that; what is to be caught is time that grows with the square of the length.
-        assert!(took < Duration::from_secs(20), "{what}: {took:?}");
+        // Optimised, each takes under half a second. This is far above what a build without optimisation takes on
+        // a busy machine, and far below what anything takes that grows with the square of 8 MiB.
+        assert!(took < Duration::from_secs(120), "{what}: {took:?}");
     }
 }
 
 #[test]
 fn a_notice_among_a_great_deal_is_found() {
     let mut text = String::from_utf8(mail("warning.eml")).expect("ASCII");
-    text += &"The region of the domain is in region 5 days, from: here.\n".repeat(100_000);
+    text += &"The region of the domain is in region 5 days, from: here.\n".repeat(10_000);
     assert_eq!(Notice::read(text.as_bytes()).map(|notice| notice.stage), Ok(Stage::Warning));
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..2000)) {
         let _ = Notice::read(&octets);

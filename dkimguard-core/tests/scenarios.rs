@@ -1,100 +1,23 @@
 //! One table: a broken world in; verdict, causes, exposure out. Beside each cause stands the healthy look-alike
 //! that a sloppy rule would take for it.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+mod scene;
 
-use async_trait::async_trait;
-use dkimguard_core::error::LookupError;
 use dkimguard_core::history::{Change, Effect, Event};
 use dkimguard_core::identity::{
-    ExpectedValue, Identity, MailFrom, ProviderStatus, Selector, Targets, Verification, VerificationSoa,
+    ExpectedValue, MailFrom, ProviderStatus, Selector, Targets, Verification, VerificationSoa,
 };
-use dkimguard_core::judge::{
-    Advice, AdviceCode, Cause, Depth, Paint, PastState, Report, State, Verdict, Witnesses,
-};
-use dkimguard_core::look::{Authoritative, Look, Places, Question, Rcode, Response, Vantage};
-use dkimguard_core::name::Name;
-use dkimguard_core::ports::DnsLookup;
+use dkimguard_core::judge::{Advice, AdviceCode, Cause, Depth, Paint, PastState, State, Verdict};
+use dkimguard_core::look::{Authoritative, Rcode, Vantage};
 use dkimguard_core::record::{Record, RecordData, RecordKind};
-use dkimguard_core::testing::{
-    FakeDns, FakeHistory, FakeZones, Fault, PUBLIC_KEY, TOKENS, World, Zone, easy_dkim_identity,
-};
+use dkimguard_core::testing::{Fault, PUBLIC_KEY, TOKENS, World, Zone, easy_dkim_identity};
 use dkimguard_core::zone::{HostedZone, Visibility};
-use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 
-const NOW: &str = "2026-11-24T02:00:00Z";
-const DOMAIN: &str = "example.com";
-const AAA: &str = "aaa._domainkey.example.com";
-const BBB: &str = "bbb._domainkey.example.com";
-/// A 2048-bit RSA key and a 512-bit one, as a zone publishes them.
-const KEY: &str = "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAvHMOXm5mwRrAQcVzJqZ0rWFr+fd/kXSVuhXQInFqrR6bzWzigKLzrJSJ2Hkx7/Sw0ABLiBb+stxXZcwGJCYAyzB8p2ZGbhuAffYQpk163XLZtP24PnUF/mO0nedMe5SqRDsRdXqrYNjFvnpuMxbemjjF3j/CqjeLdRIIKhTb1fd3ZVK515hNQVlzSX33+7TYvsaLsbD8bpOVV+Wg8AS3QN1LiQodK52gSRzWajfJNVFg8M7pD7ftMrnuLON0Hna6LRSPWQppQGZzhMnKASygu7Z2ja5qdd1FsWfJfT5suPH3Lfv1/3DQfeqm0flr/Ngo29ywlEFLw1tfmUBZsHqaLQIDAQAB";
-
-/// What a scenario starts from and breaks.
-struct Scene {
-    world: World,
-    identity: Identity,
-    places: Places,
-    depth: Depth,
-    firewall: Firewall,
-    zones: Vec<HostedZone>,
-    changes: Vec<Event>,
-    witnesses: Witnesses,
-}
-
-/// What stands between this machine and the world.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Firewall {
-    Open,
-    /// Nothing comes back from name servers; the resolvers are on this side.
-    ClosesPort53,
-}
-
-/// A world behind a firewall.
-#[derive(Debug)]
-struct Behind(Firewall, FakeDns);
-
-#[async_trait]
-impl DnsLookup for Behind {
-    async fn ask(&self, question: &Question, vantage: &Vantage) -> Result<Response, LookupError> {
-        if self.0 == Firewall::ClosesPort53 && vantage.is_authoritative() {
-            return Err(LookupError::Timeout { timeout: Duration::from_secs(2), attempts: 2 });
-        }
-        self.1.ask(question, vantage).await
-    }
-}
-
-struct Scenario {
-    name: &'static str,
-    breaks: fn(&mut Scene),
-    verdict: Verdict,
-    /// The codes, in their order.
-    causes: &'static [&'static str],
-    exposure: (usize, usize),
-}
-
-const fn healthy(name: &'static str, breaks: fn(&mut Scene)) -> Scenario {
-    Scenario { name, breaks, verdict: Verdict::Healthy, causes: &[], exposure: (0, 2) }
-}
-
-const fn degraded(name: &'static str, breaks: fn(&mut Scene), causes: &'static [&'static str]) -> Scenario {
-    Scenario { name, breaks, verdict: Verdict::Degraded, causes, exposure: (1, 2) }
-}
-
-const fn failing(name: &'static str, breaks: fn(&mut Scene), causes: &'static [&'static str]) -> Scenario {
-    Scenario { name, breaks, verdict: Verdict::Failing, causes, exposure: (2, 2) }
-}
-
-const fn unknown(name: &'static str, breaks: fn(&mut Scene), causes: &'static [&'static str]) -> Scenario {
-    Scenario { name, breaks, verdict: Verdict::Unknown, causes, exposure: (0, 2) }
-}
-
-const fn exposed(mut scenario: Scenario, bad: usize, of: usize) -> Scenario {
-    scenario.exposure = (bad, of);
-    scenario
-}
+use scene::{
+    AAA, BBB, DOMAIN, KEY, NOW, Scenario, Scene, assert_all, degraded, exposed, failing, healthy, name,
+    own_key, take, unknown,
+};
 
 #[rustfmt::skip]
 const SCENARIOS: &[Scenario] = &[
@@ -149,7 +72,7 @@ const SCENARIOS: &[Scenario] = &[
         s.world.server(World::NS1).remove_kind(DOMAIN, RecordKind::Ns).publish("example.com NS ns1.example.com");
     }), 0, 1),
     exposed(healthy("no name server is to be asked, nor can it be", |s| {
-        s.firewall = Firewall::ClosesPort53;
+        s.close_port_53();
         s.places.authoritative = Authoritative::Skip;
     }), 0, 0),
     exposed(healthy("no name server is to be asked", |s| s.places.authoritative = Authoritative::Skip), 0, 0),
@@ -340,7 +263,7 @@ const SCENARIOS: &[Scenario] = &[
     }, &["offline"]), 0, 0),
     exposed(unknown("nothing can be reached at a glance", |s| { s.world = World::empty(); s.depth = Depth::Quick; }, &["offline"]), 0, 0),
     exposed(unknown("name servers are out of reach, resolvers are not", |s| {
-        s.firewall = Firewall::ClosesPort53;
+        s.close_port_53();
     }, &[]), 0, 0),
 
     // The delegation.
@@ -349,6 +272,10 @@ const SCENARIOS: &[Scenario] = &[
         s.zones = vec![hosted("Z1", Visibility::Public, OLD_SERVERS, TODAY)];
         s.changes = vec![event("UpdateDomainNameservers", Effect::NameServersMoved { domain: name(DOMAIN) })];
     }, &["wrong-nameservers"]),
+    failing("the name servers were moved to a host that answers for every name", |s| {
+        let moved = "@ NS ns1.example.com.\n@ NS ns2.example.com.\nns1 A 127.0.83.11\nns2 A 127.0.83.12\n*._domainkey A 192.0.2.80";
+        s.world.undelegate(DOMAIN).host(Zone::new(DOMAIN).with(moved), [("ns9.example.com", [127, 0, 83, 19].into())]);
+    }, &["wrong-nameservers"]).exposing(1, 3),
     failing("the name servers were moved, and the zone still names the old ones", |s| {
         s.world.undelegate(DOMAIN).host(
             Zone::new(DOMAIN).with("@ NS ns1.example.com.\n@ NS ns2.example.com.\nns1 A 127.0.83.11\nns2 A 127.0.83.12"),
@@ -417,6 +344,11 @@ const SCENARIOS: &[Scenario] = &[
     failing("the domain is parked", |s| {
         s.world.host(Zone::new("sedoparking.com"), [("ns1.sedoparking.com", World::NS1)]);
         s.world.undelegate(DOMAIN).host(Zone::new(DOMAIN), [("ns1.sedoparking.com", World::NS1)]);
+    }, &["domain-gone"]).exposing(1, 1),
+    failing("the parking service answers for every name", |s| {
+        s.world.host(Zone::new("sedoparking.com"), [("ns1.sedoparking.com", World::NS1)]);
+        let wildcard = Zone::new(DOMAIN).with("* A 192.0.2.80");
+        s.world.undelegate(DOMAIN).host(wildcard, [("ns1.sedoparking.com", World::NS1)]);
     }, &["domain-gone"]).exposing(1, 1),
     failing("yesterday's tokens are published", |s| {
         empty_zone(s);
@@ -513,25 +445,10 @@ const SCENARIOS: &[Scenario] = &[
 
 const WEAK: &str = "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBALeJ1KmRvpeZTc/6HWRTNtbwSYeiQ86SD3h27TpRg0Vda9tt6MgmtM5rqh0/8rA74rdDFzx+76OwEn9QWd5BW3MCAwEAAQ==";
 
-impl Scenario {
-    const fn listing(mut self, causes: &'static [&'static str]) -> Self {
-        self.causes = causes;
-        self
-    }
-
-    const fn exposing(self, bad: usize, of: usize) -> Self {
-        exposed(self, bad, of)
-    }
-}
-
 const TODAY: &[&str] = &TOKENS;
 const SERVERS: &[&str] = &["ns1.example.com", "ns2.example.com"];
 const OLD_SERVERS: &[&str] = &["ns-1.awsdns-00.com", "ns-2.awsdns-00.net"];
 const OWN_RESOLVER: [u8; 4] = [127, 0, 83, 55];
-
-fn name(text: &str) -> Name {
-    text.parse().expect("it is a name")
-}
 
 /// The domain's zone without any of the records.
 fn empty_zone(scene: &mut Scene) {
@@ -643,60 +560,9 @@ const LOOK_ALIKES: &[(Cause, &str)] = &[
     (Cause::Offline, "no name server is to be asked, nor can it be"),
 ];
 
-/// One selector with a key of one's own.
-fn own_key(scene: &mut Scene, text: &str) {
-    let label = "s1".parse().expect("it is a name");
-    scene.identity.selectors = vec![Selector { label, value: ExpectedValue::AnyKey }];
-    let strings: Vec<String> =
-        text.as_bytes().chunks(200).map(|chunk| format!("\"{}\"", String::from_utf8_lossy(chunk))).collect();
-    scene.world.publish(&format!("s1._domainkey.example.com TXT {}", strings.join(" ")));
-}
-
-fn take(breaks: fn(&mut Scene)) -> Report {
-    let resolver = SocketAddr::new(World::RESOLVER, 53);
-    let mut scene = Scene {
-        world: World::easy_dkim(DOMAIN),
-        identity: easy_dkim_identity(DOMAIN),
-        places: Places {
-            resolvers: vec![Vantage::Resolver { address: resolver }],
-            authoritative: Authoritative::Ask { port: 53 },
-        },
-        depth: Depth::Full,
-        firewall: Firewall::Open,
-        zones: Vec::new(),
-        changes: Vec::new(),
-        witnesses: Witnesses::default(),
-    };
-    breaks(&mut scene);
-    let look = Look::new(Arc::new(Behind(scene.firewall, FakeDns::new(scene.world))), scene.places)
-        .with_zones(Arc::new(FakeZones::new(scene.zones)))
-        .with_history(Arc::new(FakeHistory::new(scene.changes)));
-    let at: Timestamp = NOW.parse().expect("it is a time");
-    // The fake answers at once, so the look needs no runtime.
-    look.take_with(scene.identity, scene.witnesses, scene.depth, at, 7)
-        .now_or_never()
-        .expect("a fake look never waits")
-}
-
 #[test]
 fn every_scenario_has_its_verdict_its_causes_and_its_exposure() {
-    let mut wrong = Vec::new();
-    for scenario in SCENARIOS {
-        let report = take(scenario.breaks);
-        let causes: Vec<&str> = report.causes.iter().map(|cause| cause.cause.code()).collect();
-        let exposure = (report.exposure.bad, report.exposure.of);
-        for cause in &report.causes {
-            // What a report says to do and what `explain` says are one text.
-            assert!(cause.remedy.starts_with(cause.cause.remedy()), "{}: {}", scenario.name, cause.remedy);
-        }
-        if (report.verdict, &causes[..], exposure) != (scenario.verdict, scenario.causes, scenario.exposure) {
-            wrong.push(format!(
-                "{}: wanted {} {:?} {:?}, got {} {causes:?} {exposure:?}\n{report}",
-                scenario.name, scenario.verdict, scenario.causes, scenario.exposure, report.verdict
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "{} of {} scenarios:\n\n{}", wrong.len(), SCENARIOS.len(), wrong.join("\n\n"));
+    assert_all(SCENARIOS);
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl<'a> Text<'a> {
     pub(super) fn headline(&self) -> String {
         let report = self.report;
         let verdict = self.painted(report.verdict.as_str().to_uppercase(), report.verdict);
-        format!("{verdict}  {}: {}", domain(report), report.summary)
+        format!("{verdict}  {}: {}", domain(report), harmless(&report.summary))
     }
 
     fn painted(&self, text: String, verdict: Verdict) -> String {
@@ -96,7 +96,7 @@ impl<'a> Text<'a> {
             wrapped(f, &format!("To do: {first}"), "   ")?;
         }
         for line in lines {
-            writeln!(f, "     {line}")?;
+            writeln!(f, "     {}", harmless(line))?;
         }
         self.forms(f, cause)?;
         if let Some(change) = &cause.changed_by {
@@ -288,5 +288,10 @@ pub(super) fn fill(f: &mut impl Write, text: &str, first: &str, rest: &str) -> f
         .subsequent_indent(rest)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    writeln!(f, "{}", textwrap::fill(text, options))
+    writeln!(f, "{}", textwrap::fill(&harmless(text), options))
+}
+
+/// A text without characters that a terminal obeys: providers and histories pass on what strangers wrote.
+fn harmless(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }

@@ -170,6 +170,8 @@ fn soundness(evidence: &Evidence<'_>, depth: Depth) -> String {
         })
         .count();
     let resolvers = match resolvers {
+        // Each record has its own, and none has all.
+        0 => "several resolvers together".to_owned(),
         1 => "1 resolver".to_owned(),
         count => format!("{count} resolvers"),
     };

@@ -19,6 +19,8 @@ const MAX_ENCODED_WORDS: usize = 2_000;
 const MAX_LINES: usize = 400_000;
 /// The longest line. RFC 5322 §2.1.1 allows 998 octets; texts that were never sent have longer ones.
 const MAX_LINE: usize = 128 * 1024;
+/// The most octets of text, attachments and the source of pages aside.
+const MAX_TEXT: usize = 1024 * 1024;
 /// Header fields of which one begins a mail, in lower case.
 const FIRST_FIELDS: [&str; 20] = [
     "arc-seal",
@@ -78,6 +80,10 @@ pub(super) fn letters(octets: &[u8]) -> Result<Vec<Letter>, NotANotice> {
     let octets = without_envelope(octets);
     if !is_mail(octets) || !open(octets, None, MAX_ENCLOSED, &mut letters)? {
         letters.push(Letter { texts: vec![shown(text_of(octets))], date: None, outer: None });
+    }
+    let text: usize = letters.iter().flat_map(|letter| &letter.texts).map(String::len).sum();
+    if text > MAX_TEXT {
+        return Err(NotANotice::TooIntricate { what: "octets of text", most: MAX_TEXT });
     }
     Ok(letters)
 }

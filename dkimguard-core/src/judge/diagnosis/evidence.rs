@@ -157,7 +157,9 @@ impl<'a> Evidence<'a> {
         let failed_here = |outcome: &Result<Response, LookupError>| {
             outcome.as_ref().is_err_and(|error| error.is_local() && *error != LookupError::NoRoute)
         };
-        !said_something && (outcomes().any(failed_here) || self.family_is_dead(vantage.address()))
+        // What was sent and got no answer is the server's affair, whatever else could not be sent.
+        let could_send_nothing = outcomes().next().is_some() && outcomes().all(failed_here);
+        !said_something && (could_send_nothing || self.family_is_dead(vantage.address()))
     }
 
     /// The findings that decide about a record: those of servers with authority, or where no server was asked or
@@ -193,9 +195,24 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether no address of a server gives this record rightly, its TXT included, as far as is known.
+    /// Whether no address of a server gives this record rightly, its TXT included, as far as is known. A resolver that
+    /// gives it may have it from a server whose address couldn't be looked up.
     pub(in crate::judge) fn no_address_serves(&self, name: &Name) -> bool {
-        !self.addresses.iter().any(|address| address.serves(name))
+        let may_come_from_elsewhere =
+            || self.unlooked_servers().next().is_some() && self.public_resolvers_hold(name);
+        !self.addresses.iter().any(|address| address.serves(name)) && !may_come_from_elsewhere()
+    }
+
+    fn public_resolvers_hold(&self, name: &Name) -> bool {
+        let findings = self
+            .records
+            .iter()
+            .filter(|record| record.expected.name == *name)
+            .flat_map(|record| &record.findings);
+        findings.filter(|finding| finding.state == State::Holds).any(|finding| {
+            let vantage = &finding.observation.vantage;
+            vantage.is_recursive() && !matches!(vantage, Vantage::System { .. })
+        })
     }
 
     /// Servers that weren't asked, since their addresses couldn't be looked up.
@@ -208,20 +225,27 @@ impl<'a> Evidence<'a> {
         })
     }
 
-    /// Records that an address which isn't excused neither shows nor denies, for reasons that are no fault of its own.
+    /// Records that an address which isn't excused neither shows nor denies, their TXT included, for reasons that are
+    /// no fault of its own.
     pub(in crate::judge) fn unseen_for_no_fault(&self) -> impl Iterator<Item = (&RecordReport, &Vantage)> {
         self.addresses.iter().filter(|address| !address.excused).flat_map(|address| {
             address
                 .findings
                 .iter()
-                .filter(|(_, finding)| {
-                    matches!(
-                        finding.sight,
-                        Sight::Nothing(Trouble::Here | Trouble::Elsewhere | Trouble::Assumed)
-                    )
+                .filter(|(record, finding)| match finding.sight {
+                    Sight::Nothing(Trouble::Here | Trouble::Elsewhere | Trouble::Assumed) => true,
+                    Sight::Holds => could_not_ask_for_text(record, &address.vantage, self.survey),
+                    _ => false,
                 })
                 .map(move |(record, _)| (*record, &address.vantage))
         })
+    }
+
+    /// Whether something that a server answers could not be seen from here, although it was to be.
+    pub(in crate::judge) fn has_blind_spot(&self) -> bool {
+        self.servers_are_out_of_reach()
+            || self.unlooked_servers().next().is_some()
+            || self.unseen_for_no_fault().next().is_some()
     }
 
     /// The records of which every place that can know says that they aren't as they must be.
@@ -399,4 +423,13 @@ fn unanswered_text<'a>(
         Err(_) => trouble(observation, survey).filter(|why| *why != Trouble::Here)?,
     };
     Some((observation, why))
+}
+
+/// Whether the TXT at a CNAME stayed unseen because the question couldn't be sent from here.
+fn could_not_ask_for_text(record: &RecordReport, vantage: &Vantage, survey: &Survey) -> bool {
+    let observation = survey.at(vantage, &record.expected.name, RecordKind::Txt);
+    record.expected.value.target().is_some()
+        && observation.is_some_and(|observation| {
+            observation.outcome.is_err() && trouble(observation, survey) == Some(Trouble::Here)
+        })
 }

@@ -150,7 +150,9 @@ fn leave_out_consequences(causes: &mut Vec<Diagnosis>) {
         let is_consequence = REASONS.contains(&cause.cause)
             || cause.cause == Cause::ServersDisagree
             || cause.cause == Cause::NegativeCached
-            || cause.cause == Cause::RecordMissing;
+            || cause.cause == Cause::RecordMissing
+            // What answers for every name, where the records aren't, was never meant for them.
+            || cause.cause == Cause::WildcardAnswer;
         let explained = cause.records.iter().all(|record| reason.records.contains(record));
         cause.cause == reason.cause || !is_consequence || !explained
     });

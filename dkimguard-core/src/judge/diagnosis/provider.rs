@@ -100,14 +100,27 @@ pub(super) fn behind(evidence: &Evidence<'_>, dns: &[Diagnosis]) -> Option<Diagn
             !witnesses.is_empty() && witnesses.iter().all(|finding| finding.state == State::Holds)
         });
     (waits && sound).then(|| {
-        said(
+        let mut diagnosis = said(
             evidence,
             Cause::ProviderBehind,
             Verdict::Degraded,
             &format!("all records hold, and the provider still says {}", evidence.identity.status),
             "Every record is as it must be; the provider's last look is older than that. Until it looks again, \
              mail is not signed.",
-        )
+        );
+        // What could not be seen may be what the provider still misses.
+        if evidence.has_blind_spot() {
+            diagnosis.certainty = Certainty::Likely;
+            diagnosis.summary = format!(
+                "all records hold where they could be seen, and the provider still says {}",
+                evidence.identity.status
+            );
+            diagnosis.detail = "Every record that could be seen is as it must be, but not every name server could \
+                                be asked; either the provider's last look is older than that, or it met what is not \
+                                seen from here. Until it looks again, mail is not signed."
+                .to_owned();
+        }
+        diagnosis
     })
 }
 

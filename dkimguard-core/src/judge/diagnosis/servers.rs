@@ -38,7 +38,7 @@ pub(super) fn servers_disagree(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     }
     let places = if certainty == Certainty::Certain { "name server addresses" } else { "resolvers" };
     let of = if certainty == Certainty::Certain {
-        evidence.addresses.len()
+        evidence.exposure().of
     } else {
         evidence.survey.resolvers.len()
     };
@@ -100,9 +100,11 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         "does not serve the zone",
         "do not serve the zone",
         |places| match evidence.survey.basis {
-            Basis::World => format!(
-                "The parent delegates {zone} to {places}, which does not answer for it with authority."
-            ),
+            Basis::World => {
+                format!(
+                    "The parent delegates {zone} to {places}, which does not answer for it with authority."
+                )
+            }
             _ => format!(
                 "{zone} is not answered for with authority by {places}; it must be before the domain is delegated there."
             ),
@@ -238,7 +240,8 @@ impl Found {
             return Vec::new();
         }
         let places = self.places.join(" and ");
-        let of = evidence.addresses.len() + evidence.nameless.len();
+        // As in the exposure, servers on the way that only lead to others aren't counted.
+        let of = evidence.exposure().of;
         // One record that no server gives fails the identity, whatever the others do.
         let all = self.records.iter().any(|record| evidence.no_address_serves(record));
         vec![Diagnosis {

@@ -168,8 +168,9 @@ pub(super) fn negative_cached(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         certainty,
         impact: Verdict::Degraded,
         summary: format!(
-            "a resolver still remembers that {} were absent",
-            count_records(records.len(), evidence.records.len())
+            "a resolver still remembers that {} {} absent",
+            count_records(records.len(), evidence.records.len()),
+            if records.len() == 1 { "was" } else { "were" }
         ),
         detail: "Every name server holds the record; a resolver has asked before it did, and remembers the \
                  absence (RFC 2308)."
