@@ -75,7 +75,7 @@ pub(crate) struct Check {
 /// What is judged in place of the delegation of today.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct PremiseFlags {
-    /// Judge this server, NAME-OR-ADDR[:PORT], as though the domain were delegated to it
+    /// Judge this server, a name or an address (:PORT), as though the domain were delegated to it
     /// (repeatable)
     #[arg(long, value_name = "SERVER", help_heading = "Before a move", conflicts_with = "no_authoritative")]
     pub(crate) nameserver: Vec<String>,
