@@ -67,7 +67,33 @@ pub(crate) struct Check {
     pub(crate) domains: Vec<String>,
 
     #[command(flatten)]
+    pub(crate) premise: PremiseFlags,
+    #[command(flatten)]
     pub(crate) options: CheckOptions,
+}
+
+/// What is judged in place of the delegation of today.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct PremiseFlags {
+    /// Judge this server, a name or an address (:PORT), as though the domain were delegated to it
+    /// (repeatable)
+    #[arg(long, value_name = "SERVER", help_heading = "Before a move", conflicts_with = "no_authoritative")]
+    pub(crate) nameserver: Vec<String>,
+    /// Judge this zone file (BIND's format) as though it were served
+    #[arg(
+        long,
+        value_name = "PATH",
+        help_heading = "Before a move",
+        conflicts_with_all = ["no_authoritative", "nameserver"]
+    )]
+    pub(crate) zone_file: Option<String>,
+}
+
+impl PremiseFlags {
+    /// Whether neither is given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nameserver.is_empty() && self.zone_file.is_none()
+    }
 }
 
 /// Read a notice mail of AWS about DKIM: which domain, which stage, how long is left
@@ -110,23 +136,6 @@ pub(crate) struct CheckOptions {
     /// Port of all authoritative servers (default 53)
     #[arg(long, value_name = "N", help_heading = "From where, and how")]
     pub(crate) authoritative_port: Option<String>,
-    /// Judge this server, NAME-OR-ADDR[:PORT], as though the domain were delegated to it
-    /// (repeatable)
-    #[arg(
-        long,
-        value_name = "SERVER",
-        help_heading = "From where, and how",
-        conflicts_with = "no_authoritative"
-    )]
-    pub(crate) nameserver: Vec<String>,
-    /// Judge this zone file (BIND's format) as though it were served
-    #[arg(
-        long,
-        value_name = "PATH",
-        help_heading = "From where, and how",
-        conflicts_with_all = ["no_authoritative", "nameserver"]
-    )]
-    pub(crate) zone_file: Option<String>,
     /// full: every server and resolver; quick: one resolver; auto (default): full for up to
     /// 20 domains, above that quick, and full where quick saw anything unexpected
     #[arg(long, value_name = "DEPTH", help_heading = "From where, and how")]

@@ -55,7 +55,7 @@ fn run(
         Parsed::Run(Args { command: Command::Check(flags) }) => {
             let layers = Layers::load(&flags.options, environment)?;
             *renderer = Renderer::new(layers.output()?);
-            let settings = layers.settings(&flags.domains)?;
+            let settings = layers.settings_supposing(&flags.domains, &flags.premise)?;
             runtime()?.block_on(check::run(&settings, renderer)).map(exit_code)
         }
         Parsed::Run(Args { command: Command::Explain(Explain { codes, list: _, output }) }) => {

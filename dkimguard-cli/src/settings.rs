@@ -9,7 +9,7 @@ use std::time::Duration;
 use dkimguard_core::look::{Authoritative, DNS_PORT};
 use dkimguard_core::name::Name;
 
-use crate::args::{CheckOptions, OutputFlags, format_of};
+use crate::args::{CheckOptions, OutputFlags, PremiseFlags, format_of};
 use crate::config::{Config, SourceName};
 use crate::failure::{Code, Failure};
 use crate::value::{
@@ -172,13 +172,36 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// A value that cannot be; options that exclude each other.
     pub(crate) fn settings(&self, domains: &[String]) -> Result<Settings, Failure> {
-        let (look, premise) = (self.look()?, self.premise()?);
-        if premise.is_some() && look.authoritative == Authoritative::Skip {
-            let message = "name servers are not to be asked (--no-authoritative), and others than today's are to be \
-                           judged (--nameserver, --zone-file)";
-            return Err(Failure::new(Code::Usage, message).with_hint("leave one of the two out"));
+        Ok(Settings {
+            domains: self.domains(domains)?,
+            source: self.source()?,
+            look: self.look()?,
+            premise: None,
+        })
+    }
+
+    /// The same, with what is to be judged in place of the delegation of today, if anything.
+    ///
+    /// # Errors
+    /// As [`settings`](Self::settings).
+    pub(crate) fn settings_supposing(
+        &self,
+        domains: &[String],
+        flags: &PremiseFlags,
+    ) -> Result<Settings, Failure> {
+        let mut settings = Settings { premise: self.premise(flags)?, ..self.settings(domains)? };
+        let authoritative = &mut settings.look.authoritative;
+        if settings.premise.is_some() && *authoritative == Authoritative::Skip {
+            if flags.is_empty() {
+                let message = "name servers are not to be asked (--no-authoritative), and others than today's are to \
+                               be judged (--nameserver, --zone-file)";
+                return Err(Failure::new(Code::Usage, message).with_hint("leave one of the two out"));
+            }
+            // Whoever names servers on the command line wants them asked.
+            *authoritative =
+                Authoritative::Ask { port: self.port(self.flags.authoritative_port.as_deref())? };
         }
-        Ok(Settings { domains: self.domains(domains)?, source: self.source()?, look, premise })
+        Ok(settings)
     }
 
     fn domains(&self, domains: &[String]) -> Result<Vec<Name>, Failure> {
@@ -277,8 +300,8 @@ impl<'a> Layers<'a> {
     }
 
     /// One setting with two options: a layer that has either of them outweighs the layers below.
-    fn premise(&self) -> Result<Option<PremiseChoice>, Failure> {
-        let CheckOptions { nameserver, zone_file, .. } = self.flags;
+    fn premise(&self, flags: &PremiseFlags) -> Result<Option<PremiseChoice>, Failure> {
+        let PremiseFlags { nameserver, zone_file } = flags;
         let file = &self.config.look;
         if let Some(path) = zone_file {
             return Ok(Some(PremiseChoice::ZoneFile(path.into())));
@@ -312,8 +335,8 @@ impl<'a> Layers<'a> {
         let file = &self.config.look;
         let skip = if self.flags.no_authoritative {
             true
-        } else if port_flag.is_some() || !self.flags.nameserver.is_empty() || self.flags.zone_file.is_some() {
-            // Whoever names servers, or their port, wants them asked.
+        } else if port_flag.is_some() {
+            // Whoever names the servers' port wants them asked.
             false
         } else {
             let variable = self.in_environment("no-authoritative")?.map(|Switch(on)| on);
@@ -322,9 +345,13 @@ impl<'a> Layers<'a> {
         if skip {
             return Ok(Authoritative::Skip);
         }
-        let port_of_file = file.authoritative_port.as_ref().map(|number| number.0);
-        let port = self.one("authoritative-port", port_flag, port_of_file)?;
-        Ok(Authoritative::Ask { port: port.map_or(DNS_PORT, |Port(port)| port) })
+        Ok(Authoritative::Ask { port: self.port(port_flag)? })
+    }
+
+    fn port(&self, flag: Option<&str>) -> Result<u16, Failure> {
+        let of_file = self.config.look.authoritative_port.as_ref().map(|number| number.0);
+        let port = self.one("authoritative-port", flag, of_file)?;
+        Ok(port.map_or(DNS_PORT, |Port(port)| port))
     }
 
     /// The value of an option that stands once: from its flag, its variable, or the file.
@@ -426,7 +453,7 @@ mod tests {
             environment.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
         };
         let layers = Layers::load(&check.options, &environment)?;
-        Ok((layers.settings(&check.domains)?, layers.output()?))
+        Ok((layers.settings_supposing(&check.domains, &check.premise)?, layers.output()?))
     }
 
     #[test]

@@ -272,3 +272,17 @@ fn a_premise_may_stand_in_the_configuration_file_whose_directory_its_path_starts
     let run = bench.check(&["--config", &config, "--format", "json"]);
     assert_eq!((run.code, &run.json()["premise"]), (0, &"zone".into()), "{run:?}");
 }
+
+#[test]
+fn the_options_are_those_of_check_alone() {
+    for command in ["notice", "demo", "explain"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_dkimguard"))
+            .args([command, "--zone-file", "x.zone"])
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{command}: {said}");
+        assert!(said.contains("unexpected argument '--zone-file'"), "{command}: {said}");
+    }
+}

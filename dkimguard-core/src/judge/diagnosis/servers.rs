@@ -105,7 +105,9 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                     "The parent delegates {zone} to {places}, which does not answer for it with authority."
                 )
             }
-            _ => format!("{places} does not answer for {zone} with authority."),
+            _ => format!(
+                "{zone} is not answered for with authority by {places}; it must be before the domain is delegated there."
+            ),
         },
     )
 }
