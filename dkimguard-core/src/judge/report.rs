@@ -209,7 +209,7 @@ fn compare_all(identity: &Identity, expected: &[Expected], survey: &Survey) -> V
         let reports = expected.iter().map(|expected| {
             let findings = places_of(expected, survey)
                 .filter_map(|vantage| compare(expected, targets, &vantage, survey))
-                .filter(|finding| !is_of_no_account(finding, expected, survey));
+                .filter(|finding| !is_of_no_account(finding, expected, identity.domain(), survey));
             let zone = survey.zone_of(&expected.name).map(|delegation| delegation.zone.clone());
             RecordReport { findings: findings.collect(), zone, expected: expected.clone() }
         });
@@ -239,8 +239,8 @@ fn places_of(expected: &Expected, survey: &Survey) -> impl Iterator<Item = Vanta
 }
 
 /// Whether what a server of a zone above shows says nothing about the record: it refers to a deeper zone that was
-/// looked at, as it must; or it is silent or fails, which is that zone's affair as long as others refer on.
-fn is_of_no_account(finding: &Finding, expected: &Expected, survey: &Survey) -> bool {
+/// looked at, as it must; or it is silent or fails, and its zone lies above the domain, whose affair that isn't.
+fn is_of_no_account(finding: &Finding, expected: &Expected, domain: &Name, survey: &Survey) -> bool {
     let address = finding.observation.vantage.address();
     let own_zone = survey
         .zones
@@ -253,7 +253,9 @@ fn is_of_no_account(finding: &Finding, expected: &Expected, survey: &Survey) -> 
     match cut {
         Some(cut) => cut.is_below(&own_zone.zone) && survey.zones.iter().any(|zone| zone.zone == *cut),
         None => {
-            let is_above = survey.zone_of(&expected.name).is_some_and(|zone| zone.zone != own_zone.zone);
+            let is_record_zone =
+                survey.zone_of(&expected.name).is_some_and(|zone| zone.zone == own_zone.zone);
+            let is_above = domain.is_below(&own_zone.zone) && !is_record_zone;
             is_above && finding.state == State::Unseen
         }
     }

@@ -104,9 +104,12 @@ impl<'a> Evidence<'a> {
         evidence
     }
 
-    /// Whether a record lies in this very zone, and not only in a zone below it.
+    /// Whether a record lies in this very zone, or the zone is the domain's or below it; a zone above is judged only by
+    /// what it says with authority.
     pub(in crate::judge) fn is_of_a_record(&self, zone: &Delegation) -> bool {
-        self.records.is_empty() || self.records.iter().any(|record| record.zone.as_ref() == Some(&zone.zone))
+        self.records.is_empty()
+            || zone.zone.is_at_or_below(self.identity.domain())
+            || self.records.iter().any(|record| record.zone.as_ref() == Some(&zone.zone))
     }
 
     /// Whether anything came back from beyond this machine's own network: any word of a name server, or an answer
