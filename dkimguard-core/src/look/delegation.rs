@@ -3,11 +3,13 @@
 //! Resolvers guide the way to the top-level domain's servers; from there on each zone's own servers are asked, and
 //! their referrals are followed, so that what the parent says is seen as the parent says it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, FutureExt, Shared, join_all, poll_fn};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Observation, Question, Rcode, Response, Vantage};
@@ -16,8 +18,6 @@ use crate::name::Name;
 use crate::ports::DnsLookup;
 use crate::record::{Record, RecordData, RecordKind};
 
-/// How many servers of a zone are asked at once while the way down is sought; the first good answer leads on.
-const ASKED_AT_ONCE: usize = 3;
 /// How many servers of the top-level domain are looked up; two that answer would do.
 const GUIDES_ABOVE: usize = 4;
 
@@ -128,14 +128,28 @@ impl Delegation {
 #[derive(Debug)]
 pub(super) struct Guide<'a> {
     dns: &'a dyn DnsLookup,
-    resolvers: &'a [Vantage],
+    resolvers: Arc<Resolvers<'a>>,
     port: u16,
-    /// The resolvers that were silent when first asked; they aren't waited for again.
-    silent: Mutex<BTreeSet<Vantage>>,
-    /// The resolvers that have answered; one silence later on is the question's, not theirs.
-    answering: Mutex<BTreeSet<Vantage>>,
+    /// The servers whose addresses are known or being looked up.
+    lookups: Mutex<BTreeMap<Name, Lookup<'a>>>,
+    /// Those being looked up.
+    under_way: Mutex<FuturesUnordered<Lookup<'a>>>,
     /// What authoritative servers answered on the way down.
     steps: Mutex<Vec<Observation>>,
+}
+
+/// A look-up of a server's addresses, for several to wait for.
+type Lookup<'a> = Shared<BoxFuture<'a, (Vec<IpAddr>, AddressLookup)>>;
+
+/// The resolvers that show the way.
+#[derive(Debug)]
+struct Resolvers<'a> {
+    dns: &'a dyn DnsLookup,
+    all: &'a [Vantage],
+    /// Those that were silent when first asked; they aren't waited for again.
+    silent: Mutex<BTreeSet<Vantage>>,
+    /// Those that have answered; one silence later on is the question's, not theirs.
+    answering: Mutex<BTreeSet<Vantage>>,
 }
 
 /// A step down could not be taken.
@@ -147,12 +161,14 @@ pub(super) struct LostWay {
 
 impl<'a> Guide<'a> {
     pub(super) fn new(dns: &'a dyn DnsLookup, resolvers: &'a [Vantage], port: u16) -> Self {
+        let resolvers =
+            Resolvers { dns, all: resolvers, silent: Mutex::default(), answering: Mutex::default() };
         Self {
             dns,
-            resolvers,
+            resolvers: Arc::new(resolvers),
             port,
-            silent: Mutex::default(),
-            answering: Mutex::default(),
+            lookups: Mutex::default(),
+            under_way: Mutex::default(),
             steps: Mutex::default(),
         }
     }
@@ -171,6 +187,20 @@ impl<'a> Guide<'a> {
             Err(error @ LookupError::Timeout { .. }) if outcomes.all(Result::is_err) => Some(error.clone()),
             _ => None,
         }
+    }
+
+    /// What comes of `work`. All that it asks of this guide must be asked in here, for look-ups that were begun move
+    /// on by themselves, whether or not anything waits for them.
+    pub(super) async fn accompany<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let outcome = work.as_mut().poll(context);
+            if let Ok(mut under_way) = self.under_way.lock() {
+                while let Poll::Ready(Some(_)) = under_way.poll_next_unpin(context) {}
+            }
+            outcome
+        })
+        .await
     }
 
     /// The delegation of the deepest zone in which `target` lies.
@@ -194,7 +224,7 @@ impl<'a> Guide<'a> {
         let mut reason = String::from("no resolver to begin with");
         // The top-level domain saves the question to the root; the root is there for what it doesn't know.
         for zone in above.iter().skip(1).take(1).chain(above.first()) {
-            match self.ask(&Question::new(zone.clone(), RecordKind::Ns)).await {
+            match self.resolvers.ask(&Question::new(zone.clone(), RecordKind::Ns)).await {
                 Ok(response) => {
                     let names = name_servers(&response.answers, zone);
                     let mut delegation = Delegation::new(zone.clone(), names.into_iter().take(GUIDES_ABOVE));
@@ -215,6 +245,10 @@ impl<'a> Guide<'a> {
     async fn descend(&self, start: Delegation, target: &Name) -> Descent {
         let mut here = start;
         loop {
+            // Where the zone's servers are silent, the resolvers don't find them either: make that one wait, not two.
+            for server in &here.servers {
+                drop(self.lookup(&server.name));
+            }
             let mut silent_at = None;
             let depth = here.zone.label_count();
             let mut way: Vec<Name> =
@@ -255,17 +289,22 @@ impl<'a> Guide<'a> {
 
     /// The delegation as the resolvers see it, where the parent's servers cannot be asked.
     async fn as_resolvers_see(&self, target: &Name) -> Option<Delegation> {
-        for zone in target.ancestors().filter(|name| name.label_count() > 1) {
-            if let Ok(response) = self.ask(&Question::new(zone.clone(), RecordKind::Ns)).await {
-                let names = name_servers(&response.answers, &zone);
-                if !names.is_empty() {
-                    let mut delegation = Delegation::new(zone, names);
-                    self.take_glue(&mut delegation, &response.additional);
-                    return Some(delegation);
-                }
+        let zones = target.ancestors().filter(|name| name.label_count() > 1);
+        let asked = join_all(zones.map(|zone| async move {
+            let answer = self.resolvers.ask(&Question::new(zone.clone(), RecordKind::Ns)).await;
+            (zone, answer)
+        }));
+        // The deepest comes first.
+        asked.await.into_iter().find_map(|(zone, answer)| {
+            let response = answer.ok()?;
+            let names = name_servers(&response.answers, &zone);
+            if names.is_empty() {
+                return None;
             }
-        }
-        None
+            let mut delegation = Delegation::new(zone, names);
+            self.take_glue(&mut delegation, &response.additional);
+            Some(delegation)
+        })
     }
 
     /// Learns addresses from an additional section.
@@ -286,36 +325,57 @@ impl<'a> Guide<'a> {
         }
     }
 
-    /// The addresses of a server, IPv4 first, through the resolvers.
+    /// The addresses of a server, IPv4 first, through the resolvers, which are asked once.
     pub(super) async fn addresses(&self, name: &Name) -> (Vec<SocketAddr>, AddressLookup) {
-        let asked = join_all(
-            [RecordKind::A, RecordKind::Aaaa]
-                .map(|kind| async move { self.race(&Question::new(name.clone(), kind)).await }),
-        )
-        .await;
-        let mut addresses = Vec::new();
-        let mut refusal = None;
-        let mut unseen = false;
-        for answer in asked {
-            match answer {
-                Raced::Definite(response) => {
-                    let end = response.chain_end(name);
-                    let found = response.answers.iter().filter(|record| record.name == *end);
-                    addresses.extend(found.filter_map(|record| address(&record.data)));
-                }
-                Raced::Useless(Some(rcode)) => refusal = Some(rcode),
-                Raced::Useless(None) => unseen = true,
-            }
-        }
-        let lookup = match (addresses.is_empty(), unseen, refusal) {
-            (false, ..) => AddressLookup::Found,
-            (true, true, _) => AddressLookup::Unseen,
-            (true, false, Some(rcode)) => AddressLookup::Unresolvable(rcode),
-            (true, false, None) => AddressLookup::None,
-        };
+        let (addresses, lookup) = self.lookup(name).await;
         (addresses.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect(), lookup)
     }
 
+    /// The look-up of a server's addresses, begun if it wasn't.
+    fn lookup(&self, name: &Name) -> Lookup<'a> {
+        let begin = || {
+            let (resolvers, name) = (Arc::clone(&self.resolvers), name.clone());
+            let lookup = async move { resolvers.addresses(&name).await }.boxed().shared();
+            if let Ok(under_way) = self.under_way.lock() {
+                under_way.push(lookup.clone());
+            }
+            lookup
+        };
+        // The map is sound even if the lock says it was poisoned: entries are only ever added.
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        lookups.entry(name.clone()).or_insert_with(begin).clone()
+    }
+
+    /// What a zone's servers answer: all at once, the first answer that has authority or refers downwards. One after
+    /// the other, each silent server would cost a time-out.
+    async fn ask_zone(&self, zone: &Delegation, question: &Question) -> Option<Response> {
+        let vantages = zone.vantages();
+        let mut asks: FuturesUnordered<_> = vantages
+            .iter()
+            .map(|vantage| async move {
+                let outcome = self.dns.ask(question, vantage).await;
+                Observation { question: question.clone(), vantage: vantage.clone(), outcome }
+            })
+            .collect();
+        while let Some(step) = asks.next().await {
+            let leads_on = step.outcome.as_ref().is_ok_and(|response| {
+                response.referral().map_or(response.authoritative && is_definite(response), |(cut, _)| {
+                    cut.is_below(&zone.zone) && question.name.is_at_or_below(cut)
+                })
+            });
+            let response = step.outcome.as_ref().ok().cloned();
+            if let Ok(mut steps) = self.steps.lock() {
+                steps.push(step);
+            }
+            if leads_on {
+                return response;
+            }
+        }
+        None
+    }
+}
+
+impl Resolvers<'_> {
     /// What a resolver answers: the world's view first, this machine's own only where there is no other.
     async fn ask(&self, question: &Question) -> Result<Response, LostWay> {
         match self.race(question).await {
@@ -331,7 +391,7 @@ impl<'a> Guide<'a> {
     async fn race(&self, question: &Question) -> Raced {
         let silent = self.silent.lock().map(|silent| silent.clone()).unwrap_or_default();
         let mut asks: FuturesUnordered<_> = self
-            .resolvers
+            .all
             .iter()
             .filter(|resolver| !silent.contains(resolver))
             .map(|resolver| async move { (resolver, self.dns.ask(question, resolver).await) })
@@ -367,33 +427,34 @@ impl<'a> Guide<'a> {
         }
     }
 
-    /// What a zone's servers answer: a few at once, the first answer that has authority or refers downwards.
-    async fn ask_zone(&self, zone: &Delegation, question: &Question) -> Option<Response> {
-        let vantages = zone.vantages();
-        for some in vantages.chunks(ASKED_AT_ONCE) {
-            let mut asks: FuturesUnordered<_> = some
-                .iter()
-                .map(|vantage| async move {
-                    let outcome = self.dns.ask(question, vantage).await;
-                    Observation { question: question.clone(), vantage: vantage.clone(), outcome }
-                })
-                .collect();
-            while let Some(step) = asks.next().await {
-                let leads_on = step.outcome.as_ref().is_ok_and(|response| {
-                    response.referral().map_or(response.authoritative && is_definite(response), |(cut, _)| {
-                        cut.is_below(&zone.zone) && question.name.is_at_or_below(cut)
-                    })
-                });
-                let response = step.outcome.as_ref().ok().cloned();
-                if let Ok(mut steps) = self.steps.lock() {
-                    steps.push(step);
+    /// The addresses of a server, IPv4 first, through the resolvers.
+    async fn addresses(&self, name: &Name) -> (Vec<IpAddr>, AddressLookup) {
+        let asked = join_all(
+            [RecordKind::A, RecordKind::Aaaa]
+                .map(|kind| async move { self.race(&Question::new(name.clone(), kind)).await }),
+        )
+        .await;
+        let mut addresses = Vec::new();
+        let mut refusal = None;
+        let mut unseen = false;
+        for answer in asked {
+            match answer {
+                Raced::Definite(response) => {
+                    let end = response.chain_end(name);
+                    let found = response.answers.iter().filter(|record| record.name == *end);
+                    addresses.extend(found.filter_map(|record| address(&record.data)));
                 }
-                if leads_on {
-                    return response;
-                }
+                Raced::Useless(Some(rcode)) => refusal = Some(rcode),
+                Raced::Useless(None) => unseen = true,
             }
         }
-        None
+        let lookup = match (addresses.is_empty(), unseen, refusal) {
+            (false, ..) => AddressLookup::Found,
+            (true, true, _) => AddressLookup::Unseen,
+            (true, false, Some(rcode)) => AddressLookup::Unresolvable(rcode),
+            (true, false, None) => AddressLookup::None,
+        };
+        (addresses, lookup)
     }
 }
 

@@ -105,6 +105,7 @@ pub(super) async fn survey(
         Authoritative::Ask { port } => {
             let guide = Guide::new(dns, &places.resolvers, port);
             let at_servers = survey_servers(dns, &guide, domain, expected, sibling.as_ref());
+            let at_servers = guide.accompany(at_servers);
             let (mut survey, through_resolvers) = join(at_servers, through_resolvers).await;
             survey.observations.extend(through_resolvers);
             survey.steps.extend(guide.into_steps());
@@ -193,13 +194,18 @@ async fn survey_servers(
         survey.observations.extend(observations);
     }
     // A record may be a zone of its own; only its zone's servers know, and they have just said so.
-    for expected in expected {
-        if let Some(cut) = cut_at(&survey, &expected.name)
-            && let Ok(delegation) = guide.find(&cut).await
-            && survey.zones.iter().all(|known| known.zone != delegation.zone)
-        {
-            let (delegation, observations) =
-                survey_zone(dns, guide, delegation, vec![expected], sibling).await;
+    let known: Vec<Name> = survey.zones.iter().map(|delegation| delegation.zone.clone()).collect();
+    let known = &known;
+    let cuts = expected.iter().filter_map(|expected| Some((expected, cut_at(&survey, &expected.name)?)));
+    let looks = cuts.map(|(expected, cut)| async move {
+        let delegation = guide.find(&cut).await.ok()?;
+        if known.contains(&delegation.zone) {
+            return None;
+        }
+        Some(survey_zone(dns, guide, delegation, vec![expected], sibling).await)
+    });
+    for (delegation, observations) in join_all(looks).await.into_iter().flatten() {
+        if survey.zones.iter().all(|known| known.zone != delegation.zone) {
             survey.zones.push(delegation);
             survey.observations.extend(observations);
         }
@@ -411,34 +417,46 @@ async fn survey_resolvers(
     expected: &[Expected],
     clues: Option<(&Name, Option<&Name>)>,
 ) -> Vec<Observation> {
-    let looks = resolvers.iter().map(|resolver| async move {
+    let looks = resolvers.iter().map(|resolver| {
         let mut questions = vec![control_question()];
         for expected in expected {
             questions.extend(record_questions(expected));
             let target = expected.value.target();
             questions.extend(target.map(|target| Question::new(target.clone(), RecordKind::Txt)));
         }
-        let mut observations = ask_all(dns, resolver, questions).await;
+        ask_all(dns, resolver, questions)
+    });
+    let first: Vec<Vec<Observation>> = join_all(looks).await;
+    let mut failed_anywhere: Vec<Question> = Vec::new();
+    for question in first.iter().flat_map(|observations| failed_at(observations, expected)) {
+        if !failed_anywhere.contains(&question) {
+            failed_anywhere.push(question);
+        }
+    }
+    let failed_anywhere = &failed_anywhere;
+    let looks = resolvers.iter().zip(first).map(|(resolver, mut observations)| async move {
         let failed: Vec<Question> = failed_at(&observations, expected).collect();
-        let unchecked = failed.iter().cloned().map(Question::with_checking_disabled).collect();
-        let unchecked = ask_all(dns, resolver, unchecked).await;
+        let unchecked = failed.iter().cloned().map(Question::with_checking_disabled);
         // Once more without the bit: a failure that passes is not a broken signature.
-        let again = ask_all(dns, resolver, failed).await;
-        observations.extend(unchecked.into_iter().chain(again));
+        let mut questions: Vec<Question> = unchecked.chain(failed.iter().cloned()).collect();
+        if !is_silent(&observations) {
+            // Whether this resolver has validated what another calls broken.
+            questions.extend(failed_anywhere.iter().cloned().map(Question::with_dnssec_ok));
+        }
+        // All at once: a resolver that cannot reach the servers takes its time for each.
+        observations.extend(ask_all(dns, resolver, questions).await);
         if let Some((zone, sibling)) = clues {
             let clues = clue_questions(expected.iter(), &observations, zone, sibling);
             observations.extend(ask_all(dns, resolver, clues).await);
         }
         observations
     });
-    let mut observations: Vec<Observation> = join_all(looks).await.into_iter().flatten().collect();
-    let failed: Vec<Question> = failed_at(&observations, expected).map(Question::with_dnssec_ok).collect();
-    if !failed.is_empty() {
-        // Whether another resolver has validated what one calls broken.
-        let looks = resolvers.iter().map(|resolver| ask_all(dns, resolver, failed.clone()));
-        observations.extend(join_all(looks).await.into_iter().flatten());
-    }
-    observations
+    join_all(looks).await.into_iter().flatten().collect()
+}
+
+/// Whether a place gave nothing but time-outs.
+fn is_silent(observations: &[Observation]) -> bool {
+    observations.iter().all(|observation| matches!(observation.outcome, Err(LookupError::Timeout { .. })))
 }
 
 /// The questions about expected records that a resolver answered with SERVFAIL.
