@@ -277,7 +277,7 @@ impl Bench {
             },
             look("the second of two servers, cold resolver", "second.dktest", "degraded"),
             look("the first of two servers, cold resolver", "first.dktest", "degraded"),
-            look("both servers", "both.dktest", "unknown"),
+            look("both servers", "both.dktest", "failing"),
             look("the first four of five servers", "four.dktest", "degraded"),
             look("the first of the parent's two servers", "below.half.dktest", "healthy"),
             look(
@@ -285,7 +285,7 @@ impl Bench {
                 "below.most.dktest",
                 "degraded",
             ),
-            look("both of the parent's servers", "below.dead.dktest", "unknown"),
+            look("both of the parent's servers", "below.dead.dktest", "failing"),
             Silence {
                 resolvers: vec![silent, resolver],
                 ..look("the first of two resolvers", DOMAIN, "healthy")
