@@ -329,7 +329,7 @@ impl Bench {
         for token in TOKENS {
             for kind in ["CNAME", "TXT"] {
                 let name = format!("{token}._domainkey.{domain}");
-                let arguments = [&format!("@{resolver}"), "+tries=3", &name, kind];
+                let arguments = [&format!("@{resolver}"), "+time=2", "+tries=15", &name, kind];
                 let status = Command::new("dig").args(arguments).stdout(Stdio::null()).status()?;
                 if !status.success() {
                     return Err(format!("the resolver doesn't answer {name} {kind}").into());
