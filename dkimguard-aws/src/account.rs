@@ -96,6 +96,24 @@ impl Account {
         }
     }
 
+    /// The client of Route 53, which answers for all regions. It tries once, as that of SES does.
+    pub(crate) fn route53(&self, region: &Region) -> aws_sdk_route53::Client {
+        let config = aws_sdk_route53::config::Builder::from(&self.config)
+            .region(SdkRegion::new(region.to_string()))
+            .retry_config(RetryConfig::disabled())
+            .retry_partition(self.retries.clone());
+        aws_sdk_route53::Client::from_conf(config.build())
+    }
+
+    /// The client of CloudTrail in a region. It tries once, as that of SES does.
+    pub(crate) fn cloudtrail(&self, region: &Region) -> aws_sdk_cloudtrail::Client {
+        let config = aws_sdk_cloudtrail::config::Builder::from(&self.config)
+            .region(SdkRegion::new(region.to_string()))
+            .retry_config(RetryConfig::disabled())
+            .retry_partition(self.retries.clone());
+        aws_sdk_cloudtrail::Client::from_conf(config.build())
+    }
+
     /// The client of SES v1 in a region. It tries once: each try needs a turn, and the SDK takes none.
     pub(crate) fn ses_v1(&self, region: &Region) -> aws_sdk_ses::Client {
         let config = aws_sdk_ses::config::Builder::from(&self.config)
@@ -136,9 +154,10 @@ impl Owner {
                 identity.id.account = Some(Self::UNKNOWN.to_owned());
                 identity.gaps.push(gap(
                     format!(
-                        "the account's number is unknown, because {} failed: {}",
+                        "the account's number is unknown, because {} failed ({}); {}",
                         fault.operation,
-                        fault.said()
+                        fault.said(),
+                        fault.way_out(),
                     ),
                     fault,
                 ));
@@ -157,6 +176,14 @@ impl Owner {
             ),
             _ => fault,
         }
+    }
+
+    /// Whether the fault is that of the credentials, and so the same in every region. A key that one place doesn't
+    /// know is bad where STS refuses it too.
+    pub(crate) fn is_everywhere(&self, fault: &Fault) -> bool {
+        let is_refused = matches!(self, Self::Untold(sts) if sts.kind == ProviderErrorKind::Credentials);
+        fault.operation == Operation::AssumeRole
+            || (fault.kind == ProviderErrorKind::Credentials && (is_refused || !fault.is_unknown_key))
     }
 }
 

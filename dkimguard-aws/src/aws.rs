@@ -17,13 +17,16 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sesv2::config::Region as SdkRegion;
 use aws_types::service_config::ServiceConfigKey;
+use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use thiserror::Error;
 
 use crate::account::{Account, behaviour, time_limits};
 use crate::call::Pace;
+use crate::cloudtrail::CloudTrail;
 use crate::credentials::OneSearch;
 use crate::region::{ParseRegionError, Region};
 use crate::role::RoleArn;
+use crate::route53::Route53;
 use crate::ses::{Holding, Place, SesSource};
 
 /// How long this machine's metadata service may take; where there is none, nothing answers.
@@ -33,6 +36,8 @@ const METADATA: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Aws {
     ses: SesSource,
+    route53: Route53,
+    cloudtrail: CloudTrail,
 }
 
 impl Aws {
@@ -44,7 +49,11 @@ impl Aws {
     pub async fn from_env() -> Self {
         match Self::builder().load().await {
             Ok(aws) => aws,
-            Err(error) => Self { ses: SesSource::without_places(error) },
+            Err(error) => Self {
+                ses: SesSource::without_places(error.clone()),
+                route53: Route53::without_accounts(error.clone()),
+                cloudtrail: CloudTrail::without_accounts(error),
+            },
         }
     }
 
@@ -56,6 +65,16 @@ impl Aws {
     /// The identities of SES in all these accounts and regions.
     pub fn ses(&self) -> SesSource {
         self.ses.clone()
+    }
+
+    /// The hosted zones of Route 53 in all these accounts.
+    pub fn route53(&self) -> Route53 {
+        self.route53.clone()
+    }
+
+    /// What CloudTrail tells of changes in all these accounts.
+    pub fn cloudtrail(&self) -> CloudTrail {
+        self.cloudtrail.clone()
     }
 }
 
@@ -132,16 +151,17 @@ impl AwsBuilder {
 
         let mut accounts = Vec::new();
         if self.roles.is_empty() {
-            accounts.push(Account::of_caller(config.clone()));
+            accounts.push(Arc::new(Account::of_caller(config.clone())));
         }
         for role in distinct(self.roles) {
             let as_role = assume(&config, &role).await;
-            accounts.push(Account::of_role(as_role, &role));
+            accounts.push(Arc::new(Account::of_role(as_role, &role)));
         }
+        let route53 = Route53::over(&accounts, &home.global());
+        let cloudtrail = CloudTrail::over(&accounts, home.global());
         // Two roles of one account share its limit.
         let mut paces = HashMap::new();
         let holdings = accounts.into_iter().map(|account| {
-            let account = Arc::new(account);
             let number = account.number().map(str::to_owned);
             let places = regions.iter().map(|region| {
                 let pace = paces
@@ -152,7 +172,7 @@ impl AwsBuilder {
             });
             Holding::new(places.collect(), Arc::clone(&account))
         });
-        Ok(Aws { ses: SesSource::over(holdings.collect()) })
+        Ok(Aws { ses: SesSource::over(holdings.collect()), route53, cloudtrail })
     }
 
     async fn regions(&self, metadata: &imds::Client) -> Result<Vec<Region>, ConfigError> {
@@ -222,7 +242,9 @@ fn check_endpoints(given: Option<&str>, config: &SdkConfig) -> Result<(), Config
     };
     let urls: Vec<String> = match given {
         Some(url) => vec![url.to_owned()],
-        None => ["SES", "SESv2", "STS"].into_iter().filter_map(configured).collect(),
+        None => {
+            ["SES", "SESv2", "STS", "Route 53", "CloudTrail"].into_iter().filter_map(configured).collect()
+        }
     };
     match urls.into_iter().find(|url| !is_url(url)) {
         Some(url) => Err(ConfigError::BadEndpoint { url }),
@@ -281,13 +303,23 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The error of a port whose AWS configuration cannot be used.
+    pub(crate) fn as_provider_error(&self) -> ProviderError {
+        ProviderError {
+            provider: "AWS".to_owned(),
+            operation: "the configuration".to_owned(),
+            kind: ProviderErrorKind::Unusable,
+            source: Some(Box::new(self.clone())),
+        }
+    }
+
     /// What to do about it, in one line.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoRegion => "give --region, or set AWS_REGION, or a region in the AWS profile",
             Self::BadRegion(_) => "correct AWS_REGION or the region in the AWS profile, or give --region",
             Self::BadEndpoint { .. } => {
-                "correct or unset AWS_ENDPOINT_URL, its forms for SES and STS, and endpoint_url in the AWS profile"
+                "correct or unset AWS_ENDPOINT_URL, its forms for single services, and endpoint_url in the AWS profile"
             }
         }
     }

@@ -11,8 +11,24 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use crate::fault::Fault;
 use crate::operation::Operation;
 
-/// How often a call is tried in all, where the fault may pass.
-const TRIES: u32 = 3;
+/// How often a call is tried where the fault may pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tries {
+    /// The call stands in for one that has just failed; it is worth one try, and no more waiting.
+    One,
+    /// The usual.
+    Three,
+}
+
+impl Tries {
+    fn count(self) -> u32 {
+        match self {
+            Self::One => 1,
+            Self::Three => 3,
+        }
+    }
+}
+
 /// The time that tries and pauses may have taken when another try begins. A last try of
 /// [`TRY`](crate::account::TRY) may follow, so a call ends within 13 seconds of its first turn.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -21,15 +37,31 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// The pace of the SES management calls in one account and region. SES allows one a second (SES quotas, "API
 /// rates"); this is 90 % of that, without a reserve to spend at once: a strict limit has none either.
-const INTERVAL: Duration = Duration::from_millis(1_112);
+const SES: Duration = Duration::from_millis(1_112);
+/// The same for all calls to Route 53 in one account: five a second (Route 53 quotas, "API requests").
+const ROUTE_53: Duration = Duration::from_millis(223);
+/// The same for `LookupEvents` in one account and region: two a second (CloudTrail quotas).
+const CLOUDTRAIL: Duration = Duration::from_millis(556);
 
-/// Lets calls through one at a time, [`INTERVAL`] apart. Every try takes a turn of its own.
+/// Lets calls through one at a time and evenly spaced. Every try takes a turn of its own.
 #[derive(Debug)]
 pub(crate) struct Pace(DefaultDirectRateLimiter);
 
 impl Pace {
     pub(crate) fn of_ses() -> Self {
-        let quota = Quota::with_period(INTERVAL).expect("the interval isn't zero");
+        Self::every(SES)
+    }
+
+    pub(crate) fn of_route53() -> Self {
+        Self::every(ROUTE_53)
+    }
+
+    pub(crate) fn of_cloudtrail() -> Self {
+        Self::every(CLOUDTRAIL)
+    }
+
+    fn every(interval: Duration) -> Self {
+        let quota = Quota::with_period(interval).expect("the interval isn't zero");
         Self(DefaultDirectRateLimiter::direct(quota))
     }
 
@@ -42,6 +74,7 @@ impl Pace {
 pub(crate) async fn call<T, E, Sent>(
     operation: Operation,
     pace: &Pace,
+    most: Tries,
     send: impl Fn() -> Sent,
 ) -> Result<T, Fault>
 where
@@ -60,7 +93,7 @@ where
         tries += 1;
         let pause = pause_after(tries);
         spent += start.elapsed() + pause;
-        if tries == TRIES || spent > PATIENCE || !fault.is_transient() {
+        if tries == most.count() || spent > PATIENCE || !fault.is_transient() {
             return Err(fault);
         }
         tokio::time::sleep(pause).await;

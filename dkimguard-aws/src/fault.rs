@@ -13,7 +13,7 @@ use crate::operation::Operation;
 use crate::region::Region;
 
 /// Why a call failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) kind: ProviderErrorKind,
     /// The call that failed: the one that was meant, or the one that should have brought its credentials.
@@ -37,7 +37,10 @@ impl Fault {
                 let said = match (code, context.err().message()) {
                     (Some(code), Some(message)) if !message.is_empty() => format!("{code}: {message}"),
                     (Some(code), _) => code.to_owned(),
-                    (None, _) => format!("HTTP status {status}, and no error that could be read"),
+                    (None, _) if status >= 400 => {
+                        format!("HTTP status {status}, without an error code of AWS")
+                    }
+                    (None, _) => format!("the body cannot be read: {}", chain(beneath(error))),
                 };
                 let is_unknown_key =
                     matches!(code, Some("UnrecognizedClientException" | "InvalidClientTokenId"));
@@ -92,11 +95,25 @@ impl Fault {
         &self.said
     }
 
-    /// The fault as core's error: of SES in that region, unless no credentials for it could be had.
+    /// What to do about what it leaves unknown.
+    pub(crate) fn way_out(&self) -> String {
+        match self.kind {
+            ProviderErrorKind::Denied => format!("allow {}", self.operation),
+            _ if self.is_transient() => "the next look may tell".to_owned(),
+            _ => "the next look will show whether it stays so".to_owned(),
+        }
+    }
+
+    /// The fault as core's error: of the operation's service in that region, unless no credentials for it could be
+    /// had.
     pub(crate) fn at(self, region: &Region) -> ProviderError {
         ProviderError {
             provider: match self.operation {
                 Operation::AssumeRole | Operation::GetCallerIdentity => "STS".to_owned(),
+                Operation::ListHostedZonesByName
+                | Operation::GetHostedZone
+                | Operation::ListResourceRecordSets => "Route 53".to_owned(),
+                Operation::LookupEvents => format!("CloudTrail {region}"),
                 _ => format!("SES {region}"),
             },
             operation: self.operation.action().to_owned(),
@@ -140,7 +157,7 @@ fn kind_of_answer(code: Option<&str>, status: u16) -> ProviderErrorKind {
             | "RegionDisabledException"
             | "UnauthorizedOperation",
         ) => Denied,
-        Some("NotFoundException") => NotFound,
+        Some("NotFoundException" | "NoSuchHostedZone") => NotFound,
         Some(
             "RequestLimitExceeded"
             | "Throttling"
@@ -177,6 +194,7 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 fn beneath<'a, E: Error + 'static>(error: &'a SdkError<E, HttpResponse>) -> &'a (dyn Error + 'static) {
     let source = match error {
         SdkError::DispatchFailure(context) => context.as_connector_error().and_then(Error::source),
+        SdkError::ServiceError(context) => context.err().source(),
         _ => error.source(),
     };
     source.unwrap_or(error)
@@ -212,6 +230,7 @@ mod tests {
             (Some("AccessDeniedException"), 403, Denied),
             (Some("AccessDenied"), 403, Denied),
             (Some("NotFoundException"), 404, NotFound),
+            (Some("NoSuchHostedZone"), 404, NotFound),
             (Some("TooManyRequestsException"), 429, Throttled),
             (Some("Throttling"), 400, Throttled),
             (Some("SomethingNew"), 429, Throttled),

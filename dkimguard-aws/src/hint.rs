@@ -27,8 +27,12 @@ pub fn hint(error: &ProviderError) -> Option<String> {
             Some(format!("allow {operation} in the IAM policy of these credentials"))
         }
         ProviderErrorKind::Throttled => Some(format!(
-            "SES allows one such call a second in an account and region, and others make them too; \
-             try {operation} again later"
+            "{}, and others make them too; try {operation} again later",
+            match operation.split(':').next() {
+                Some("route53") => "Route 53 allows five calls a second in an account",
+                Some("cloudtrail") => "CloudTrail allows two such calls a second in an account and region",
+                _ => "SES allows one such call a second in an account and region",
+            }
         )),
         ProviderErrorKind::Unavailable => Some(
             "look at the network, at the proxy settings and at AWS_ENDPOINT_URL, and try again".to_owned(),

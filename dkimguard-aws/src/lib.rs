@@ -1,7 +1,11 @@
-//! dkimguard's ports for Amazon SES.
+//! dkimguard's ports for Amazon SES, Route 53 and CloudTrail.
 //!
-//! [`Aws`] says which accounts and regions to look at and with whose credentials; [`Aws::ses`] is the
-//! [`IdentitySource`](dkimguard_core::ports::IdentitySource) over all of them.
+//! [`Aws`] says which accounts and regions to look at and with whose credentials; over all of them
+//! - [`Aws::ses`] is the [`IdentitySource`](dkimguard_core::ports::IdentitySource): what must be in DNS;
+//! - [`Aws::route53`] is the [`ZoneView`](dkimguard_core::ports::ZoneView): what the hosted zones hold, delegated or not;
+//! - [`Aws::cloudtrail`] is the [`ChangeHistory`](dkimguard_core::ports::ChangeHistory): who changed what.
+//!
+//! The last two explain what is wrong. Each may be denied; the others still tell what they can.
 //!
 //! ```no_run
 //! # async fn look() {
@@ -23,7 +27,13 @@
 //! account and region, and one `sts:GetCallerIdentity`. All domains cost one `ses:ListEmailIdentities` for a
 //! thousand identities, then for up to [`SesSource::ONE_BY_ONE`] domains a place `ses:GetEmailIdentity` each,
 //! and above that one `ses:GetIdentityDkimAttributes` for a hundred domains and `ses:GetEmailIdentity` only for
-//! those that SES doesn't hold to be verified.
+//! those that SES doesn't hold to be verified. Domains that are named
+//! ([`find_many`](dkimguard_core::ports::IdentitySource::find_many)) cost the same without the list.
+//!
+//! The zone behind a domain costs one `route53:ListHostedZonesByName`, `route53:GetHostedZone` and
+//! `route53:ListResourceRecordSets` each, and a topic of its history one `cloudtrail:LookupEvents`: with SES and STS
+//! that is six calls for everything about one domain. [`Route53`] and [`CloudTrail`] say what more it costs where
+//! there is more.
 //!
 //! SES allows one such call a second in each account and region; dkimguard keeps to 90 % of that. So 20 domains
 //! take about 23 seconds, and 10,000 about two minutes.
@@ -44,17 +54,22 @@
 mod account;
 mod aws;
 mod call;
+mod cloudtrail;
 mod credentials;
 mod fault;
 mod hint;
 mod operation;
 mod region;
 mod role;
+mod route53;
 mod ses;
+mod spelling;
 
 pub use aws::{Aws, AwsBuilder, ConfigError};
+pub use cloudtrail::CloudTrail;
 pub use hint::hint;
 pub use operation::READ_ONLY_POLICY;
 pub use region::{ParseRegionError, Region};
 pub use role::{ParseRoleArnError, RoleArn};
+pub use route53::Route53;
 pub use ses::SesSource;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The IAM policy that lets dkimguard look at SES, and do nothing else.
+/// The IAM policy that lets dkimguard look at SES, Route 53 and CloudTrail, and do nothing else.
 pub const READ_ONLY_POLICY: &str = include_str!("read_only_policy.json");
 
 /// A call to AWS. There are no others.
@@ -18,6 +18,14 @@ pub(crate) enum Operation {
     GetEmailIdentity,
     /// SES v1: status, tokens and the signing switch of up to a hundred identities.
     GetIdentityDkimAttributes,
+    /// Route 53: the zones from a name on, in their order.
+    ListHostedZonesByName,
+    /// Route 53: the name servers of a zone.
+    GetHostedZone,
+    /// Route 53: the records of a zone from a name on, in their order.
+    ListResourceRecordSets,
+    /// CloudTrail: the latest events with an attribute.
+    LookupEvents,
 }
 
 impl Operation {
@@ -29,6 +37,10 @@ impl Operation {
             Self::ListEmailIdentities => "ses:ListEmailIdentities",
             Self::GetEmailIdentity => "ses:GetEmailIdentity",
             Self::GetIdentityDkimAttributes => "ses:GetIdentityDkimAttributes",
+            Self::ListHostedZonesByName => "route53:ListHostedZonesByName",
+            Self::GetHostedZone => "route53:GetHostedZone",
+            Self::ListResourceRecordSets => "route53:ListResourceRecordSets",
+            Self::LookupEvents => "cloudtrail:LookupEvents",
         }
     }
 }
@@ -46,12 +58,29 @@ mod tests {
     /// The calls that are made inside an account. A new one must be added here, or `listed` doesn't compile.
     fn inside_an_account() -> Vec<&'static str> {
         use Operation::{
-            AssumeRole, GetCallerIdentity, GetEmailIdentity, GetIdentityDkimAttributes, ListEmailIdentities,
+            AssumeRole, GetCallerIdentity, GetEmailIdentity, GetHostedZone, GetIdentityDkimAttributes,
+            ListEmailIdentities, ListHostedZonesByName, ListResourceRecordSets, LookupEvents,
         };
-        let all =
-            [GetEmailIdentity, GetIdentityDkimAttributes, ListEmailIdentities, GetCallerIdentity, AssumeRole];
+        let all = [
+            LookupEvents,
+            GetHostedZone,
+            ListHostedZonesByName,
+            ListResourceRecordSets,
+            GetEmailIdentity,
+            GetIdentityDkimAttributes,
+            ListEmailIdentities,
+            GetCallerIdentity,
+            AssumeRole,
+        ];
         let listed = |operation| match operation {
-            GetCallerIdentity | ListEmailIdentities | GetEmailIdentity | GetIdentityDkimAttributes => true,
+            LookupEvents
+            | GetHostedZone
+            | ListHostedZonesByName
+            | ListResourceRecordSets
+            | GetCallerIdentity
+            | ListEmailIdentities
+            | GetEmailIdentity
+            | GetIdentityDkimAttributes => true,
             AssumeRole => false,
         };
         all.into_iter().filter(|operation| listed(*operation)).map(Operation::action).collect()

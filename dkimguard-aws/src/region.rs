@@ -59,6 +59,12 @@ impl Region {
         &self.0
     }
 
+    /// The region that the services without regions belong to, for an account that sees this region.
+    pub(crate) fn global(&self) -> Self {
+        let all = self.beside();
+        all.into_iter().next().unwrap_or_default()
+    }
+
     /// The regions with SES that an account sees which sees this region.
     pub(crate) fn beside(&self) -> Vec<Self> {
         let names: &[&str] = match &*self.0 {
@@ -148,5 +154,8 @@ mod tests {
         let government: Region = "us-gov-west-1".parse().expect("a region");
         assert_eq!(government.beside().len(), 2);
         assert!(Region::default().beside().iter().all(|region| !region.as_str().contains("gov")));
+        assert_eq!(government.global().as_str(), "us-gov-west-1");
+        let dublin: Region = "eu-west-1".parse().expect("a region");
+        assert_eq!(dublin.global().as_str(), "us-east-1");
     }
 }

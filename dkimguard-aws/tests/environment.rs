@@ -43,7 +43,7 @@ fn main() {
     let region = ("AWS_REGION", "eu-west-1");
     let keys = [("AWS_ACCESS_KEY_ID", key.as_str()), ("AWS_SECRET_ACCESS_KEY", "secret")];
     let found = "found ses:200000000001:eu-west-1:example.com success";
-    let cases: [(&str, Environment<'_>, &[&str]); 10] = [
+    let cases: [(&str, Environment<'_>, &[&str]); 12] = [
         ("keys in the environment", vec![url, region, keys[0], keys[1]], &[found]),
         ("a profile", vec![("AWS_CONFIG_FILE", profile), ("AWS_PROFILE", "work")], &[found]),
         (
@@ -78,6 +78,16 @@ fn main() {
         (
             "an endpoint of one service that is empty",
             vec![url, ("AWS_ENDPOINT_URL_SESV2", ""), region, keys[0], keys[1]],
+            &["`` is not the URL of an endpoint"],
+        ),
+        (
+            "an endpoint of Route 53 that is empty",
+            vec![url, ("AWS_ENDPOINT_URL_ROUTE_53", ""), region, keys[0], keys[1]],
+            &["`` is not the URL of an endpoint"],
+        ),
+        (
+            "an endpoint of CloudTrail that is empty",
+            vec![url, ("AWS_ENDPOINT_URL_CLOUDTRAIL", ""), region, keys[0], keys[1]],
             &["`` is not the URL of an endpoint"],
         ),
         (

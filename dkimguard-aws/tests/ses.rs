@@ -275,18 +275,28 @@ async fn place_that_denies_is_an_error_beside_the_identity_of_another() {
 }
 
 #[tokio::test]
-async fn v1_tells_the_status_where_v2_is_denied() {
-    let (peer, account) = (Peer::shared(), "100000000005");
-    let failing = json!({ "Status": "TEMPORARY_FAILURE", "Tokens": ["aaa", "bbb", "ccc"] });
-    peer.add_identities(account, HOME, &json!([{ "name": "example.com", "DkimAttributes": failing }]));
-    peer.add_fault(account, denied("GetEmailIdentity"));
-
-    let identity = find_one(account).await.expect("v1 knows it");
-
-    assert_eq!(identity.status, ProviderStatus::TemporaryFailure);
-    assert_eq!(records(&identity)[0], "aaa._domainkey.example.com CNAME aaa.dkim.amazonses.com");
-    let gaps = gaps(&identity);
-    assert!(gaps.contains("allow ses:GetEmailIdentity") && gaps.contains("assumed"), "{gaps}");
+async fn v1_tells_the_status_where_v2_does_not_answer() {
+    let faults = [
+        ("100000000005", denied("GetEmailIdentity"), "allow ses:GetEmailIdentity"),
+        ("100000000007", json!({ "body": "<html>Welcome</html>" }), "the body cannot be read"),
+        ("100000000008", json!({ "drop": "at once" }), "the next look"),
+        ("100000000009", json!({ "status": 429, "code": "TooManyRequestsException" }), "the next look"),
+    ];
+    let peer = Peer::shared();
+    let looks = faults.map(|(account, mut fault, gap)| {
+        let failing = json!({ "Status": "TEMPORARY_FAILURE", "Tokens": ["aaa", "bbb", "ccc"] });
+        peer.add_identities(account, HOME, &json!([{ "name": "example.com", "DkimAttributes": failing }]));
+        fault["operation"] = json!("GetEmailIdentity");
+        peer.add_fault(account, fault);
+        async move { (find_one(account).await, gap) }
+    });
+    for (found, gap) in futures_util::future::join_all(looks).await {
+        let identity = found.expect("v1 knows it");
+        assert_eq!(identity.status, ProviderStatus::TemporaryFailure);
+        assert_eq!(records(&identity)[0], "aaa._domainkey.example.com CNAME aaa.dkim.amazonses.com");
+        let gaps = gaps(&identity);
+        assert!(gaps.contains(gap) && gaps.contains("assumed"), "{gaps}");
+    }
 }
 
 #[tokio::test]
@@ -340,7 +350,7 @@ async fn faults_that_stay_become_the_error_that_they_are() {
     ];
     let peer = Peer::shared();
     let looks = faults.map(|(account, fault, kind, calls)| {
-        for operation in ["GetEmailIdentity", "GetCallerIdentity"] {
+        for operation in ["GetEmailIdentity", "GetIdentityDkimAttributes", "GetCallerIdentity"] {
             let mut fault = fault.clone();
             fault["operation"] = json!(operation);
             peer.add_fault(account, fault);
@@ -362,8 +372,9 @@ async fn faults_that_stay_become_the_error_that_they_are() {
 #[tokio::test]
 async fn silent_endpoint_ends_a_look_in_time() {
     let account = "100000000031";
-    let fault = json!({ "operation": "GetEmailIdentity", "delay": 20 });
-    Peer::shared().add_fault(account, fault);
+    for operation in ["GetEmailIdentity", "GetIdentityDkimAttributes", "GetCallerIdentity"] {
+        Peer::shared().add_fault(account, json!({ "operation": operation, "delay": 20 }));
+    }
     let start = Instant::now();
     let error = find_one(account).await.expect_err("nothing answers");
     assert_eq!(error.kind, ProviderErrorKind::Unavailable, "{}", told(&error));
@@ -437,9 +448,9 @@ async fn absent_credentials_are_looked_for_once_and_no_call_is_made() {
 
     let found = source.find(&name("example.com")).await;
 
-    assert_eq!(found.len(), 3);
-    for answer in &found {
-        let error = answer.as_ref().expect_err("there are no credentials");
+    let listed = all(&source).await;
+    for found in [&found, &listed] {
+        let [Err(error)] = &found[..] else { panic!("they are the same in every region: {found:?}") };
         assert_eq!(error.kind, ProviderErrorKind::Credentials, "{}", told(error));
         assert!(hint(error).expect("a hint").contains("AWS_ACCESS_KEY_ID"));
     }
@@ -472,7 +483,8 @@ async fn role_that_may_not_be_assumed_is_named_as_the_missing_permission() {
         json!({ "operation": "AssumeRole", "status": 403, "code": "AccessDenied", "message": "not that role" }),
     );
     let role = "arn:aws:iam::100000000044:role/dkimguard".parse().expect("an ARN");
-    let found = ses(aws_of(account).with_roles([role])).await.find(&name("example.com")).await;
+    let builder = aws_of(account).with_roles([role]).with_regions(regions(&[HOME, "eu-west-1"]));
+    let found = ses(builder).await.find(&name("example.com")).await;
     let [Err(error)] = &found[..] else { panic!("{found:?}") };
     assert_eq!(error.kind, ProviderErrorKind::Denied);
     assert_eq!(told(error), "STS: sts:AssumeRole was denied: AccessDenied: not that role");
@@ -625,4 +637,113 @@ async fn list_that_is_denied_is_one_error_and_other_regions_go_on() {
     );
     let identity = found.iter().find_map(|found| found.as_ref().ok()).expect("an identity");
     assert_eq!(identity.id.to_string(), "ses:100000000055:us-east-1:example.com");
+}
+
+/// Finds many domains: their names as given, each with what was found.
+async fn find_many(source: &SesSource, domains: &[Name]) -> Vec<Vec<Result<Identity, ProviderError>>> {
+    let found: Vec<_> = source.find_many(domains).collect().await;
+    let (names, found): (Vec<Name>, Vec<_>) = found.into_iter().unzip();
+    assert_eq!(names, domains, "in their order");
+    found
+}
+
+#[tokio::test]
+async fn many_named_domains_are_asked_for_in_hundreds_in_every_place_and_without_a_list() {
+    let (peer, account) = (Peer::shared(), "100000000060");
+    let zone = json!({ "SigningHostedZone": "usual.example" });
+    let failing = json!({ "Status": "FAILED", "SigningHostedZone": "usual.example" });
+    let mut changes: Vec<_> = (0..119).map(|number| (number, dkim(&zone))).collect();
+    changes[110].1 = dkim(&failing);
+    peer.add_identities(account, HOME, &domains(119, &changes));
+    peer.add_identities(account, "eu-west-1", &json!([{ "name": "d0118.example" }]));
+    let source = ses(aws_of(account).with_regions(regions(&[HOME, "eu-west-1"]))).await;
+    // The last first: what counts is the order in which they were named. The one in front is nobody's.
+    let mut named = vec![name("stranger.example")];
+    named.extend((100..119).rev().map(|number| name(&format!("d{number:04}.example"))));
+    named.extend([name("d0001.example"), name("d0000.example")]);
+
+    let found = find_many(&source, &named).await;
+
+    assert!(found[0].is_empty(), "{:?}", found[0]);
+    let places: Vec<_> =
+        found[1].iter().map(|found| found.as_ref().expect("both know it").id.to_string()).collect();
+    assert_eq!(places, [HOME, "eu-west-1"].map(|region| format!("ses:{account}:{region}:d0118.example")));
+    for (domain, found) in named.iter().zip(&found).skip(2) {
+        let [Ok(identity)] = &found[..] else { panic!("{domain}: {found:?}") };
+        assert_eq!(identity.domain(), domain);
+        assert!(records(identity)[0].ends_with("usual.example"), "{domain}");
+        let status = if *domain == name("d0110.example") { "failed" } else { "success" };
+        assert_eq!(identity.status.as_str(), status, "{domain}");
+    }
+    let home: Vec<_> = peer.calls(account).into_iter().filter(|call| call.region == HOME).collect();
+    let asked = |operation: &str| -> Vec<_> {
+        let calls = home.iter().filter(|call| call.operation == operation);
+        calls.map(|call| call.names.clone()).collect()
+    };
+    assert_eq!(peer.count(account, "ListEmailIdentities"), 0);
+    assert_eq!(asked("GetIdentityDkimAttributes").iter().map(Vec::len).collect::<Vec<_>>(), [22]);
+    let mut in_full = asked("GetEmailIdentity").concat();
+    in_full.sort();
+    assert_eq!(in_full, ["d0110.example", "d0118.example", "stranger.example"], "the rest v1 has told");
+}
+
+#[tokio::test]
+async fn up_to_twenty_named_domains_are_asked_for_one_by_one() {
+    let (peer, account) = (Peer::shared(), "100000000061");
+    peer.add_identities(account, HOME, &domains(2, &[]));
+    let named = ["d0001.example", "stranger.example", "d0000.example"].map(name);
+    let found = find_many(&ses_of(account).await, &named).await;
+    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [1, 0, 1]);
+    assert_eq!(peer.count(account, "GetEmailIdentity"), 3);
+    assert_eq!(peer.count(account, "GetIdentityDkimAttributes"), 0);
+}
+
+#[tokio::test]
+async fn many_named_domains_have_an_error_each_where_nothing_tells_of_them() {
+    let unknown_key = json!({ "status": 403, "code": "UnrecognizedClientException", "message": "who?" });
+    let (peer, named) =
+        (Peer::shared(), (0..21).map(|n| name(&format!("d{n:04}.example"))).collect::<Vec<_>>());
+    let cut = json!({ "drop": "at once" });
+    for (account, fault, kind, calls) in [
+        ("100000000062", cut, ProviderErrorKind::Unavailable, 3),
+        ("100000000063", unknown_key, ProviderErrorKind::Credentials, 1),
+    ] {
+        for operation in ["GetIdentityDkimAttributes", "GetEmailIdentity", "GetCallerIdentity"] {
+            let mut fault = fault.clone();
+            fault["operation"] = json!(operation);
+            peer.add_fault(account, fault);
+        }
+        for found in find_many(&ses_of(account).await, &named).await {
+            let [Err(error)] = &found[..] else { panic!("{account}: {found:?}") };
+            assert_eq!(error.kind, kind, "{account}: {}", told(error));
+        }
+        assert_eq!(peer.count(account, "GetIdentityDkimAttributes"), calls, "{account}");
+        assert_eq!(peer.count(account, "GetEmailIdentity"), 0, "{account}");
+    }
+}
+
+#[tokio::test]
+async fn denial_does_not_make_a_named_domain_that_v1_does_not_know_an_identity() {
+    let (peer, account) = (Peer::shared(), "100000000064");
+    peer.add_identities(
+        account,
+        HOME,
+        &domains(20, &[(1, dkim(&json!({ "Status": "NOT_STARTED", "Tokens": null })))]),
+    );
+    peer.add_fault(account, denied("GetEmailIdentity"));
+    let mut named: Vec<_> = (0..20).map(|number| name(&format!("d{number:04}.example"))).collect();
+    named.push(name("stranger.example"));
+
+    let found = find_many(&ses_of(account).await, &named).await;
+
+    for (number, found) in found.iter().enumerate() {
+        match &found[..] {
+            [Ok(identity)] if ![1, 20].contains(&number) => {
+                assert!(gaps(identity).contains("allow ses:GetEmailIdentity"), "{}", gaps(identity));
+            }
+            // Of those two v1 says no more than that nothing was started, or nothing.
+            [Err(error)] if [1, 20].contains(&number) => assert_eq!(error.kind, ProviderErrorKind::Denied),
+            _ => panic!("{number}: {found:?}"),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! [`Args`]: the command line, as it was written. What it means is settled in [`settings`](crate::settings).
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
@@ -11,6 +12,20 @@ use crate::value::Format;
 /// What the exit code says; the end of each help text.
 const EXIT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failing, 3 unknown or not done. With several \
 domains the worst counts, in the order failing, degraded, unknown, healthy.";
+
+/// What the demo needs, and what its exit code says.
+const DEMO_NOTES: &str = "Name servers start inside this process, on loopback addresses. Nothing else is \
+asked: the demo needs no account and no network, and takes about a second.\n\nExit codes: 0 every verdict is as \
+told, 3 one isn't, or not done.";
+
+/// What the exit code of an explanation says.
+const EXPLAIN_NOTES: &str = "Exit codes: 0 explained, 3 an unknown code, or not done.";
+/// Of the help text of notice: which region is checked.
+const NOTICE_NOTES: &str = "Where no region is given, --check asks the one that the notice names.\n\n";
+
+/// What the exit code of notice says.
+const NOTICE_EXIT_CODES: &str = "Exit codes: 0 cancelled or succeeded, 1 warning, 2 revoked or failed, 3 not such \
+a notice, or not done. With --check, that of the check.";
 
 /// Where else options may stand; the end of the help text of a command.
 const ELSEWHERE: &str = "Each option may also stand in an environment variable (--role-arn in \
@@ -38,6 +53,9 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(Box<Check>),
+    Explain(Explain),
+    Demo(Demo),
+    Notice(Box<Notice>),
 }
 
 /// Look once at the named domains, or at every domain of the source
@@ -48,6 +66,54 @@ pub(crate) struct Check {
     #[arg(value_name = "DOMAIN")]
     pub(crate) domains: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) premise: PremiseFlags,
+    #[command(flatten)]
+    pub(crate) options: CheckOptions,
+}
+
+/// What is judged in place of the delegation of today.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct PremiseFlags {
+    /// Judge this server, a name or an address (:PORT), as though the domain were delegated to it
+    /// (repeatable)
+    #[arg(long, value_name = "SERVER", help_heading = "Before a move", conflicts_with = "no_authoritative")]
+    pub(crate) nameserver: Vec<String>,
+    /// Judge this zone file (BIND's format) as though it were served
+    #[arg(
+        long,
+        value_name = "PATH",
+        help_heading = "Before a move",
+        conflicts_with_all = ["no_authoritative", "nameserver"]
+    )]
+    pub(crate) zone_file: Option<String>,
+}
+
+impl PremiseFlags {
+    /// Whether neither is given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nameserver.is_empty() && self.zone_file.is_none()
+    }
+}
+
+/// Read a notice mail of AWS about DKIM: which domain, which stage, how long is left
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = [NOTICE_NOTES, ELSEWHERE, NOTICE_EXIT_CODES].concat(), args_override_self = true)]
+pub(crate) struct Notice {
+    /// The mail as it was received or forwarded, or its text; none or -: standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Go on to check the domain; the options below are those of check
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    #[command(flatten)]
+    pub(crate) options: CheckOptions,
+}
+
+/// Which identities to look at, from where, and how that is shown.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct CheckOptions {
     /// Where identities come from: ses (default), or file:PATH (.toml or .jsonl)
     #[arg(long, value_name = "SOURCE", help_heading = "Which identities")]
     pub(crate) source: Option<String>,
@@ -81,6 +147,38 @@ pub(crate) struct Check {
     #[arg(long, value_name = "N", help_heading = "From where, and how")]
     pub(crate) attempts: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+    /// A TOML file with any of these options
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) config: Option<String>,
+}
+
+/// Explain a cause or a piece of advice: what it is, how it is recognised, what to do
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = EXPLAIN_NOTES, args_override_self = true)]
+pub(crate) struct Explain {
+    /// The codes, as a report names them
+    #[arg(value_name = "CODE", required_unless_present = "list", conflicts_with = "list")]
+    pub(crate) codes: Vec<String>,
+    /// List every code: what it comes to alone, and its title
+    #[arg(long)]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+}
+
+/// Show a domain that is healthy, is broken twice and heals
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = DEMO_NOTES, args_override_self = true)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+}
+
+/// How the outcome is shown.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct OutputFlags {
     /// text (default), or json: one object a line, in input order
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     pub(crate) format: Option<String>,
@@ -90,12 +188,9 @@ pub(crate) struct Check {
     /// No progress bar and no warnings
     #[arg(short, long, help_heading = "Output", conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say what is done; twice: every question too
+    /// Say what is done, show records to publish in more forms; twice: every question too
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub(crate) verbose: u8,
-    /// A TOML file with any of these options
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) config: Option<String>,
 }
 
 /// What came of reading the command line.
@@ -117,7 +212,7 @@ pub(crate) fn parse(line: &[OsString]) -> Result<Parsed, Failure> {
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Parsed::Show(error.render().to_string()))
         }
-        Err(error) => Err(usage(&error)),
+        Err(error) => Err(usage(line, &error)),
     }
 }
 
@@ -138,22 +233,26 @@ pub(crate) fn format_of(line: &[OsString]) -> Option<Format> {
 }
 
 /// clap's first sentence, without its frame; its tip or, if there is none, where the options are listed.
-fn usage(error: &clap::Error) -> Failure {
+fn usage(line: &[OsString], error: &clap::Error) -> Failure {
     if matches!(
         error.kind(),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
         return Failure::new(Code::Usage, "no command was given")
-            .with_hint("try 'dkimguard check example.com', or 'dkimguard --help'");
+            .with_hint("try 'dkimguard demo', 'dkimguard check example.com', or 'dkimguard --help'");
     }
     let text = error.render().to_string();
     let sentence: Vec<&str> =
         text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
     let sentence = sentence.join(" ");
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-    let help = match error.get(ContextKind::InvalidSubcommand) {
-        Some(_) => "'dkimguard --help' lists the commands",
-        None => "'dkimguard check --help' lists the options",
+    let command = line.get(1).and_then(|command| command.to_str());
+    let help = match (error.get(ContextKind::InvalidSubcommand), command) {
+        (Some(_), _) => "'dkimguard --help' lists the commands",
+        (None, Some("demo")) => "'dkimguard demo --help' lists the options",
+        (None, Some("notice")) => "'dkimguard notice --help' lists the options",
+        (None, Some("explain")) => "'dkimguard explain --list' lists the codes",
+        (None, _) => "'dkimguard check --help' lists the options",
     };
     Failure::new(Code::Usage, sentence.strip_prefix("error: ").unwrap_or(&sentence))
         .with_hint(tip.unwrap_or(help))
@@ -197,6 +296,10 @@ mod tests {
             (&["check", "--depth"], "--depth", "check --help"),
             (&["check", "--region", "us-east-1", "--all-regions"], "--all-regions", "check --help"),
             (&["check", "-q", "-v"], "--verbose", "check --help"),
+            (&["demo", "example.com"], "'example.com'", "demo --help"),
+            (&["explain"], "<CODE>...", "explain --list"),
+            (&["explain", "key-weak", "--list"], "--list", "explain --list"),
+            (&["notice", "--depth"], "--depth", "notice --help"),
         ] {
             let failure = match parse(&line(words)) {
                 Err(failure) => failure,
@@ -217,6 +320,6 @@ mod tests {
         else {
             panic!("it is a good line");
         };
-        assert_eq!(check.depth.as_deref(), Some("quick"));
+        assert_eq!(check.options.depth.as_deref(), Some("quick"));
     }
 }

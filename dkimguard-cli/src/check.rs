@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::identity::Identity;
 use dkimguard_core::judge::{Depth, Gap, Report, Verdict};
-use dkimguard_core::look::Look;
+use dkimguard_core::look::{Look, Premise};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::{Clock, IdentitySource, SystemClock};
 use futures_util::future;
@@ -17,10 +17,11 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::engine::Engine;
 use crate::failure::{Code, Failure};
+use crate::premise;
 use crate::progress::Progress;
 use crate::render::Renderer;
 use crate::settings::{Settings, Source, Verbosity};
-use crate::source;
+use crate::source::{self, Sources};
 use crate::value::DepthChoice;
 
 /// Up to how many domains `auto` looks at from everywhere.
@@ -36,16 +37,30 @@ const QUICK_AT_ONCE: usize = 64;
 /// What keeps the command from looking at all, or from printing. What the source can't tell on the way is printed,
 /// and counts as unknown.
 pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<Verdict, Failure> {
-    let identities = source::open(&settings.source).await?;
+    let premise =
+        settings.premise.as_ref().map(|choice| premise::open(choice, &settings.domains)).transpose()?;
+    let Sources { identities, zones, history } = source::open(&settings.source).await?;
     let engine = Engine::start(&settings.look);
     if let Some(warning) = &engine.warning {
         renderer.note(Verbosity::Normal, || format!("warning: {warning}"));
     }
     renderer.note(Verbosity::Steps, || engine.describe());
+    let mut look = Look::new(engine.dns, engine.places);
+    if let Some(zones) = zones {
+        look = look.with_zones(zones);
+    }
+    if let Some(history) = history {
+        look = look.with_history(history);
+    }
+    if let Some(premise) = &premise {
+        renderer.note(Verbosity::Steps, || premise::describe(premise));
+    }
     let check = Check {
         source: &settings.source,
         identities,
-        look: Look::new(engine.dns, engine.places),
+        look,
+        premise,
+        left_out: AtomicUsize::new(0),
         clock: SystemClock,
         seed: AtomicU64::new(random_seed()?),
     };
@@ -64,6 +79,10 @@ struct Check<'a> {
     source: &'a Source,
     identities: Arc<dyn IdentitySource>,
     look: Look,
+    /// What is looked at in place of the delegation of today, if anything.
+    premise: Option<Premise>,
+    /// How many identities of the source had nothing to do with the premise.
+    left_out: AtomicUsize,
     clock: SystemClock,
     /// The seed of the next look. Each takes the next number, so that quick looks take the resolvers in turn.
     seed: AtomicU64,
@@ -72,8 +91,8 @@ struct Check<'a> {
 /// What is to be looked at, as far as it is known.
 #[derive(Debug)]
 enum Subject {
-    /// A domain whose identities are to be found.
-    Domain(Name),
+    /// A domain that was named, and what the source has found of it.
+    Named(Name, Vec<Result<Identity, ProviderError>>),
     /// An identity.
     Identity(Box<Identity>),
     /// An identity, or a place where identities live, of which the source could not tell.
@@ -93,9 +112,9 @@ enum Outcome {
 
 /// One report, and how long it took.
 #[derive(Debug)]
-struct Looked {
-    report: Report,
-    took: Duration,
+pub(crate) struct Looked {
+    pub(crate) report: Report,
+    pub(crate) took: Duration,
 }
 
 /// How thoroughly the domains of this run are looked at.
@@ -114,7 +133,9 @@ impl Check<'_> {
         renderer: &mut Renderer,
         progress: &Progress,
     ) -> Result<Verdict, Failure> {
-        let (plan, subjects) = self.plan(&settings.domains, settings.look.depth, progress).await;
+        let (plan, count, subjects) = self.plan(&settings.domains, settings.look.depth).await;
+        progress.expect(count);
+        renderer.expect(count);
         renderer.note(Verbosity::Steps, || plan.describe());
         let mut outcomes = subjects.map(|subject| self.look_at(subject, plan)).buffered(plan.at_once());
         let mut worst = None;
@@ -133,8 +154,24 @@ impl Check<'_> {
         {
             return end_of_output(&error, worst);
         }
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        let zone = self.premise.as_ref().and_then(premise::zone_of);
+        if let (Some(zone), true) = (zone, left_out > 0) {
+            renderer.note(Verbosity::Normal, || {
+                format!("{left_out} identities were left out: they do not lie in the zone {}", zone.apex())
+            });
+        }
         // To look at nothing isn't health.
         worst.ok_or_else(|| {
+            if let (Some(zone), true) = (zone, left_out > 0) {
+                let message = format!(
+                    "no domain of {} lies in the zone {}",
+                    source::describe(self.source),
+                    zone.apex()
+                );
+                return Failure::new(Code::NoIdentities, message)
+                    .with_hint("give the zone file of one of its domains");
+            }
             let message =
                 format!("{} holds no domain, so nothing was looked at", source::describe(self.source));
             Failure::new(Code::NoIdentities, message).with_hint(match self.source {
@@ -149,27 +186,39 @@ impl Check<'_> {
         &'a self,
         domains: &'a [Name],
         depth: DepthChoice,
-        progress: &Progress,
-    ) -> (Plan, BoxStream<'a, Subject>) {
+    ) -> (Plan, Option<usize>, BoxStream<'a, Subject>) {
         let (count, is_many, subjects) = if domains.is_empty() {
-            let mut coming = self.identities.identities().map(Subject::from).boxed();
+            let all = self.identities.identities().map(Subject::from);
+            let mut coming = all.filter(|subject| future::ready(self.concerns(subject))).boxed();
             let (read, is_all) = match depth {
                 DepthChoice::Auto => read_ahead(&mut coming, AUTO_FULL).await,
                 DepthChoice::Full | DepthChoice::Quick => (Vec::new(), false),
             };
             (is_all.then_some(read.len()), !is_all, stream::iter(read).chain(coming).boxed())
         } else {
-            let subjects = stream::iter(domains).map(|domain| Subject::Domain(domain.clone())).boxed();
+            let subjects = self.identities.find_many(domains);
+            let subjects = subjects.map(|(domain, found)| Subject::Named(domain, found)).boxed();
             (Some(domains.len()), domains.len() > AUTO_FULL, subjects)
         };
-        progress.expect(count);
         let plan = match depth {
+            // What would be is worth a look from everywhere.
+            _ if self.premise.is_some() => Plan::Full,
             DepthChoice::Full => Plan::Full,
             DepthChoice::Quick => Plan::Quick,
             DepthChoice::Auto if is_many => Plan::QuickThenFull,
             DepthChoice::Auto => Plan::Full,
         };
-        (plan, subjects)
+        (plan, count, subjects)
+    }
+
+    /// Whether a subject has to do with the premise, if there is one.
+    fn concerns(&self, subject: &Subject) -> bool {
+        let (Some(premise), Subject::Identity(identity)) = (&self.premise, subject) else { return true };
+        let concerns = premise::concerns(premise, identity.domain());
+        if !concerns {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        concerns
     }
 
     async fn look_at(&self, subject: Subject, plan: Plan) -> Outcome {
@@ -177,17 +226,21 @@ impl Check<'_> {
             Subject::Identity(identity) => {
                 Outcome::Looked(vec![self.look_at_identity(*identity, plan).await])
             }
-            Subject::Domain(domain) => self.look_at_domain(domain, plan).await,
+            Subject::Named(domain, found) => self.look_at_domain(domain, found, plan).await,
             Subject::Lost(error) => Outcome::Lost(error),
         }
     }
 
-    async fn look_at_domain(&self, domain: Name, plan: Plan) -> Outcome {
-        let begun = Instant::now();
+    async fn look_at_domain(
+        &self,
+        domain: Name,
+        found: Vec<Result<Identity, ProviderError>>,
+        plan: Plan,
+    ) -> Outcome {
         let mut identities = Vec::new();
         let mut errors = Vec::new();
-        for found in self.identities.find(&domain).await {
-            match found {
+        for answer in found {
+            match answer {
                 Ok(identity) => identities.push(identity),
                 Err(error) => errors.push(error),
             }
@@ -199,7 +252,7 @@ impl Check<'_> {
         }
         let gaps: Vec<Gap> = errors.iter().map(source::gap).collect();
         if identities.is_empty() {
-            return Outcome::Looked(vec![self.report_nothing(domain, plan, gaps, begun)]);
+            return Outcome::Looked(vec![self.report_nothing(domain, plan, gaps)]);
         }
         let looks = identities.into_iter().map(|identity| self.look_at_identity(identity, plan));
         let mut looked = future::join_all(looks).await;
@@ -211,30 +264,43 @@ impl Check<'_> {
 
     async fn look_at_identity(&self, identity: Identity, plan: Plan) -> Looked {
         let begun = Instant::now();
-        let report = match plan {
-            Plan::Full => self.take(identity, Depth::Full).await,
-            Plan::Quick => self.take(identity, Depth::Quick).await,
-            Plan::QuickThenFull => {
-                let quick = self.take(identity.clone(), Depth::Quick).await;
-                if quick.is_unexpected() { self.take(identity, Depth::Full).await } else { quick }
-            }
-        };
+        let first = self.take(identity.clone(), plan.first_depth()).await;
+        let report =
+            if first.is_unexpected() { self.look_closer(identity, first, plan).await } else { first };
         Looked { report, took: begun.elapsed() }
+    }
+
+    /// Looks again where the provider tells more than its list did, or where the first look was a quick one.
+    async fn look_closer(&self, identity: Identity, first: Report, plan: Plan) -> Report {
+        let (detailed, gap) = match self.identities.details(&identity).await {
+            Ok(detailed) => (detailed, None),
+            Err(error) => (identity.clone(), Some(source::gap(&error))),
+        };
+        let mut report = match plan {
+            Plan::QuickThenFull => self.take(detailed, Depth::Full).await,
+            Plan::Full | Plan::Quick if detailed != identity => self.take(detailed, plan.first_depth()).await,
+            Plan::Full | Plan::Quick => first,
+        };
+        report.gaps.extend(gap);
+        report
     }
 
     async fn take(&self, identity: Identity, depth: Depth) -> Report {
         let seed = self.seed.fetch_add(1, Ordering::Relaxed);
-        self.look.take(identity, depth, self.clock.now(), seed).await
+        match &self.premise {
+            Some(premise) => self.look.take_supposing(identity, premise, self.clock.now(), seed).await,
+            None => self.look.take(identity, depth, self.clock.now(), seed).await,
+        }
     }
 
     /// The report on a domain that has no identity, as far as the source could tell.
-    fn report_nothing(&self, domain: Name, plan: Plan, mut gaps: Vec<Gap>, begun: Instant) -> Looked {
+    fn report_nothing(&self, domain: Name, plan: Plan, mut gaps: Vec<Gap>) -> Looked {
         if gaps.is_empty() {
             gaps.push(source::gap_of_stranger(self.source, &domain));
         }
         let id = source::id_of_stranger(self.source, domain);
         let report = Report::without_identity(id, self.clock.now(), plan.first_depth(), gaps);
-        Looked { report, took: begun.elapsed() }
+        Looked { report, took: Duration::ZERO }
     }
 }
 
@@ -295,6 +361,12 @@ impl Outcome {
 
 impl Looked {
     fn print(&self, renderer: &mut Renderer) -> io::Result<()> {
+        self.note(renderer);
+        renderer.report(&self.report)
+    }
+
+    /// Says what was done, as much of it as is asked for.
+    pub(crate) fn note(&self, renderer: &Renderer) {
         let Report { identity, verdict, depth, records, .. } = &self.report;
         renderer.note(Verbosity::Steps, || {
             let depth = match depth {
@@ -313,7 +385,6 @@ impl Looked {
                 format!("  {} at {}: {answer}: {}", observation.question, observation.vantage, finding.state)
             });
         }
-        renderer.report(&self.report)
     }
 }
 
@@ -337,8 +408,7 @@ fn end_of_output(error: &io::Error, worst: Option<Verdict>) -> Result<Verdict, F
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(worst.unwrap_or(Verdict::Unknown));
     }
-    Err(Failure::new(Code::Output, format!("cannot write to standard output: {error}"))
-        .with_hint("is there room where the output goes?"))
+    Err(Failure::of_output(error))
 }
 
 /// The seed of the first look, from the operating system.

@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use crate::failure::{Code, Failure};
 use crate::value::{
-    Attempts, Color, DepthChoice, Domain, Format, Number, Port, Region, Resolver, RoleArn, Span, Text,
-    Timeout, Verbose,
+    Attempts, Color, DepthChoice, Domain, Format, Nameserver, Number, Port, Region, Resolver, RoleArn, Span,
+    Text, Timeout, Verbose,
 };
 
 /// The configuration file, as it is written. A key that doesn't exist is refused with line and column.
@@ -88,6 +88,8 @@ pub(crate) struct LookSection {
     pub(crate) resolvers: Vec<Text<Resolver>>,
     pub(crate) no_authoritative: Option<bool>,
     pub(crate) authoritative_port: Option<Number<Port>>,
+    pub(crate) nameservers: Vec<Text<Nameserver>>,
+    pub(crate) zone_file: Option<PathBuf>,
     pub(crate) depth: Option<Text<DepthChoice>>,
     pub(crate) timeout: Option<Text<Timeout>>,
     pub(crate) attempts: Option<Number<Attempts>>,

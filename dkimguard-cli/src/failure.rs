@@ -1,6 +1,7 @@
 //! [`Failure`]: why the command could not do its work.
 
 use std::error::Error;
+use std::io;
 
 /// Why the command could not do its work: a code for scripts, a sentence for people, and the way out.
 #[derive(Debug)]
@@ -24,10 +25,14 @@ pub(crate) enum Code {
     BadSource,
     /// A region that cannot be one.
     BadRegion,
+    /// An endpoint's URL that is none, in the AWS configuration.
+    BadEndpoint,
     /// A role that cannot be one.
     BadRole,
     /// A resolver that is no address.
     BadResolver,
+    /// A name server that is neither a name nor an address.
+    BadNameserver,
     /// A port outside of 1 to 65535.
     BadPort,
     /// A duration that is none, or out of bounds.
@@ -36,10 +41,18 @@ pub(crate) enum Code {
     BadNumber,
     /// A word that isn't one of those an option knows.
     BadChoice,
+    /// A code that isn't in the catalogue.
+    NotInCatalogue,
     /// The configuration file can't be read, or says what cannot be.
     ConfigFile,
     /// The file of identities can't be read, or says what cannot be.
     IdentityFile,
+    /// The file of a notice can't be read.
+    NoticeFile,
+    /// A text that isn't a notice of AWS about DKIM.
+    NotANotice,
+    /// The zone file can't be read, is none, or is that of another zone.
+    ZoneFile,
     /// Credentials are absent, expired or not accepted.
     NoCredentials,
     /// No account's region is configured.
@@ -48,6 +61,8 @@ pub(crate) enum Code {
     NoIdentities,
     /// A provider that could not tell about an identity, or a place where identities live.
     Provider,
+    /// The demo came to another verdict than it must.
+    Demo,
     /// Standard output can't be written.
     Output,
     /// The operating system refused what a look needs.
@@ -62,18 +77,25 @@ impl Code {
             Self::BadDomain => "bad-domain",
             Self::BadSource => "bad-source",
             Self::BadRegion => "bad-region",
+            Self::BadEndpoint => "bad-endpoint",
             Self::BadRole => "bad-role",
             Self::BadResolver => "bad-resolver",
+            Self::BadNameserver => "bad-nameserver",
             Self::BadPort => "bad-port",
             Self::BadDuration => "bad-duration",
             Self::BadNumber => "bad-number",
             Self::BadChoice => "bad-choice",
+            Self::NotInCatalogue => "unknown-code",
             Self::ConfigFile => "config-file",
             Self::IdentityFile => "identity-file",
+            Self::NoticeFile => "notice-file",
+            Self::NotANotice => "not-a-notice",
+            Self::ZoneFile => "zone-file",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",
             Self::Provider => "provider",
+            Self::Demo => "demo",
             Self::Output => "output",
             Self::System => "system",
         }
@@ -89,6 +111,12 @@ impl Failure {
     /// The failure with its causes, each told once.
     pub(crate) fn from_error(code: Code, error: &(dyn Error + 'static)) -> Self {
         Self::new(code, chain(error))
+    }
+
+    /// Standard output that can't be written.
+    pub(crate) fn of_output(error: &io::Error) -> Self {
+        Self::new(Code::Output, format!("cannot write to standard output: {error}"))
+            .with_hint("is there room where the output goes?")
     }
 
     /// The same with a hint.
@@ -119,8 +147,6 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,10 @@ mod check;
 mod config;
 mod demo;
 mod engine;
+mod explain;
 mod failure;
+mod notice;
+mod premise;
 mod progress;
 mod render;
 mod settings;
@@ -17,8 +20,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use dkimguard_core::judge::Verdict;
+use tokio::runtime::Runtime;
 
-use crate::args::{Args, Command, Parsed};
+use crate::args::{Args, CheckOptions, Command, Demo, Explain, Parsed};
 use crate::failure::{Code, Failure};
 use crate::render::Renderer;
 use crate::settings::{Layers, Output};
@@ -49,28 +53,56 @@ fn run(
             Ok(ExitCode::SUCCESS)
         }
         Parsed::Run(Args { command: Command::Check(flags) }) => {
-            let layers = Layers::load(&flags, environment)?;
+            let layers = Layers::load(&flags.options, environment)?;
             *renderer = Renderer::new(layers.output()?);
-            let settings = layers.settings()?;
-            // One thread: the work is waiting for the network, and a thread more is memory more.
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-                    Failure::new(
-                        Code::System,
-                        format!("the operating system refuses what waiting needs: {error}"),
-                    )
-                })?;
-            runtime.block_on(check::run(&settings, renderer)).map(exit_code)
+            let settings = layers.settings_supposing(&flags.domains, &flags.premise)?;
+            runtime()?.block_on(check::run(&settings, renderer)).map(exit_code)
+        }
+        Parsed::Run(Args { command: Command::Explain(Explain { codes, list: _, output }) }) => {
+            // Of a check's options, an explanation has those on output.
+            let flags = CheckOptions { output, ..CheckOptions::default() };
+            *renderer = Renderer::new(Layers::load(&flags, environment)?.output()?);
+            explain::run(&codes, renderer)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Parsed::Run(Args { command: Command::Demo(Demo { output }) }) => {
+            // Of a check's options, the demo has those on output.
+            let flags = CheckOptions { output, ..CheckOptions::default() };
+            *renderer = Renderer::new(Layers::load(&flags, environment)?.output()?);
+            runtime()?.block_on(demo::run(renderer))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Parsed::Run(Args { command: Command::Notice(flags) }) => {
+            let layers = Layers::load(&flags.options, environment)?;
+            *renderer = Renderer::new(layers.output()?);
+            let settings = layers.settings(&[])?;
+            let notice = notice::run(flags.file.as_deref(), renderer)?;
+            if !flags.check {
+                return Ok(ExitCode::from(notice::exit_status(notice.stage)));
+            }
+            let settings = notice::check_of(&notice, settings);
+            runtime()?.block_on(check::run(&settings, renderer)).map(exit_code)
         }
     }
 }
 
-/// The convention of monitoring plugins.
+/// One thread: the work is waiting for the network, and a thread more is memory more.
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Code::System, format!("the operating system refuses what waiting needs: {error}"))
+    })
+}
+
 fn exit_code(verdict: Verdict) -> ExitCode {
-    ExitCode::from(match verdict {
+    ExitCode::from(exit_status(verdict))
+}
+
+/// The convention of monitoring plugins.
+fn exit_status(verdict: Verdict) -> u8 {
+    match verdict {
         Verdict::Healthy => 0,
         Verdict::Degraded => 1,
         Verdict::Failing => 2,
         Verdict::Unknown => 3,
-    })
+    }
 }

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
-use dkimguard_core::judge::{Paint, Report, Verdict};
+use dkimguard_core::judge::{Entry, Paint, Report, Verdict};
+use dkimguard_core::notice::Notice;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -18,6 +20,10 @@ const SCHEMA: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Renderer {
     output: Output,
+    /// Whether no paragraph has been printed yet.
+    is_blank: bool,
+    /// Whether a healthy domain is told in one line, for there are others to read about.
+    is_brief: bool,
     /// The verdicts printed so far.
     verdicts: Vec<Verdict>,
 }
@@ -25,7 +31,7 @@ pub(crate) struct Renderer {
 impl Renderer {
     /// A renderer that has printed nothing.
     pub(crate) fn new(output: Output) -> Self {
-        Self { output, verdicts: Vec::new() }
+        Self { output, is_blank: true, is_brief: false, verdicts: Vec::new() }
     }
 
     /// How much is said beside the outcome.
@@ -33,20 +39,65 @@ impl Renderer {
         self.output.verbosity
     }
 
+    /// Whether the output is text and not JSON.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.output.format == Format::Text
+    }
+
+    /// Says how many subjects are to come, if that is known. Of several, a healthy one is told in one line.
+    pub(crate) fn expect(&mut self, count: Option<usize>) {
+        self.is_brief = count != Some(1) && self.output.verbosity < Verbosity::Steps;
+    }
+
     /// Prints one report.
     ///
     /// # Errors
     /// Standard output can't be written; a closed pipe is [`io::ErrorKind::BrokenPipe`].
     pub(crate) fn report(&mut self, report: &Report) -> io::Result<()> {
-        let is_first = self.verdicts.is_empty();
         self.verdicts.push(report.verdict);
+        if self.output.format == Format::Json {
+            return print_json(report);
+        }
+        let in_one_line = self.is_brief && report.verdict == Verdict::Healthy && !report.is_unexpected();
+        if in_one_line {
+            self.is_blank = false;
+            return self.print(&format!("{}\n", report.line(Paint::Ansi)));
+        }
+        let text = report.text(Paint::Ansi);
+        let text = if self.output.verbosity >= Verbosity::Steps { text.with_forms() } else { text };
+        self.paragraph(&text.to_string())
+    }
+
+    /// Prints one entry of the catalogue.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn entry(&mut self, entry: &Entry) -> io::Result<()> {
         match self.output.format {
-            Format::Json => print_json(report),
-            Format::Text => {
-                let text = report.text(Paint::Ansi).to_string();
-                let gap = if is_first { "" } else { "\n" };
-                self.print(&format!("{gap}{}\n", text.trim_end()))
-            }
+            Format::Json => print_json(&JsonEntry { schema: SCHEMA, entry }),
+            Format::Text => self.paragraph(&entry.to_string()),
+        }
+    }
+
+    /// Prints a notice, with how long is left at `now`.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn notice(&mut self, notice: &Notice, now: Timestamp) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(notice),
+            Format::Text => self.paragraph(&notice.text(now, Paint::Ansi).to_string()),
+        }
+    }
+
+    /// Tells people something between the reports; the JSON is reports only.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn tell(&mut self, text: &str) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => Ok(()),
+            Format::Text => self.paragraph(text),
         }
     }
 
@@ -98,6 +149,13 @@ impl Renderer {
         }
     }
 
+    /// Prints a text, with an empty line between it and the one before.
+    fn paragraph(&mut self, text: &str) -> io::Result<()> {
+        let gap = if self.is_blank { "" } else { "\n" };
+        self.is_blank = false;
+        self.print(&format!("{gap}{}\n", text.trim_end()))
+    }
+
     /// Prints a text, its colours taken out where they aren't wanted.
     ///
     /// # Errors
@@ -112,6 +170,14 @@ impl Renderer {
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     }
+}
+
+/// An entry of the catalogue.
+#[derive(Debug, Serialize)]
+struct JsonEntry<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    entry: &'a Entry,
 }
 
 /// The error object of the JSON.

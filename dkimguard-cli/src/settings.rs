@@ -9,12 +9,12 @@ use std::time::Duration;
 use dkimguard_core::look::{Authoritative, DNS_PORT};
 use dkimguard_core::name::Name;
 
-use crate::args::{Check, format_of};
+use crate::args::{CheckOptions, OutputFlags, PremiseFlags, format_of};
 use crate::config::{Config, SourceName};
 use crate::failure::{Code, Failure};
 use crate::value::{
-    Attempts, BadValue, Color, DepthChoice, Domain, Format, Port, Region, Resolver, RoleArn, SourceKind,
-    Switch, Text, Timeout, Verbose,
+    Attempts, BadValue, Color, DepthChoice, Domain, Format, Nameserver, Port, Region, Resolver, RoleArn,
+    SourceKind, Switch, Text, Timeout, Verbose,
 };
 
 /// How long one attempt waits, unless told otherwise.
@@ -31,6 +31,17 @@ pub(crate) struct Settings {
     pub(crate) source: Source,
     /// From where to look, and how.
     pub(crate) look: LookSettings,
+    /// What is judged in place of the delegation of today, if anything.
+    pub(crate) premise: Option<PremiseChoice>,
+}
+
+/// What is judged in place of the delegation of today.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PremiseChoice {
+    /// These servers, as though the domain were delegated to them.
+    Servers(Vec<Nameserver>),
+    /// The zone in this file, as though it were served.
+    ZoneFile(PathBuf),
 }
 
 /// Where identities come from.
@@ -106,7 +117,7 @@ pub(crate) enum Verbosity {
 
 /// The three places where an option may stand, the strongest first.
 pub(crate) struct Layers<'a> {
-    flags: &'a Check,
+    flags: &'a CheckOptions,
     environment: &'a dyn Fn(&str) -> Option<String>,
     config: Config,
 }
@@ -117,7 +128,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// A configuration file that can't be read or is wrong.
     pub(crate) fn load(
-        flags: &'a Check,
+        flags: &'a CheckOptions,
         environment: &'a dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Failure> {
         let mut layers = Self { flags, environment, config: Config::default() };
@@ -133,7 +144,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// A value that cannot be.
     pub(crate) fn output(&self) -> Result<Output, Failure> {
-        let Check { format, color, quiet, verbose, .. } = self.flags;
+        let OutputFlags { format, color, quiet, verbose } = &self.flags.output;
         let file = &self.config.output;
         // One setting with two options: a layer that has either of them outweighs the layers below.
         let verbosity = if *quiet {
@@ -156,23 +167,52 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// What a check is to do.
+    /// What a check of these domains, or else of those in the file, is to do.
     ///
     /// # Errors
     /// A value that cannot be; options that exclude each other.
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        Ok(Settings { domains: self.domains()?, source: self.source()?, look: self.look()? })
+    pub(crate) fn settings(&self, domains: &[String]) -> Result<Settings, Failure> {
+        Ok(Settings {
+            domains: self.domains(domains)?,
+            source: self.source()?,
+            look: self.look()?,
+            premise: None,
+        })
     }
 
-    fn domains(&self) -> Result<Vec<Name>, Failure> {
-        if self.flags.domains.is_empty() {
+    /// The same, with what is to be judged in place of the delegation of today, if anything.
+    ///
+    /// # Errors
+    /// As [`settings`](Self::settings).
+    pub(crate) fn settings_supposing(
+        &self,
+        domains: &[String],
+        flags: &PremiseFlags,
+    ) -> Result<Settings, Failure> {
+        let mut settings = Settings { premise: self.premise(flags)?, ..self.settings(domains)? };
+        let authoritative = &mut settings.look.authoritative;
+        if settings.premise.is_some() && *authoritative == Authoritative::Skip {
+            if flags.is_empty() {
+                let message = "name servers are not to be asked (--no-authoritative), and others than today's are to \
+                               be judged (--nameserver, --zone-file)";
+                return Err(Failure::new(Code::Usage, message).with_hint("leave one of the two out"));
+            }
+            // Whoever names servers on the command line wants them asked.
+            *authoritative =
+                Authoritative::Ask { port: self.port(self.flags.authoritative_port.as_deref())? };
+        }
+        Ok(settings)
+    }
+
+    fn domains(&self, domains: &[String]) -> Result<Vec<Name>, Failure> {
+        if domains.is_empty() {
             return Ok(self.config.source.domains.iter().map(|Text(Domain(name))| name.clone()).collect());
         }
         let parse = |text: &String| match text.parse() {
             Ok(Domain(name)) => Ok(name),
             Err(bad) => Err(Failure::new(bad.code, bad.message).with_hint(bad.hint)),
         };
-        self.flags.domains.iter().map(parse).collect()
+        domains.iter().map(parse).collect()
     }
 
     fn source(&self) -> Result<Source, Failure> {
@@ -182,7 +222,7 @@ impl<'a> Layers<'a> {
         };
         match kind {
             SourceKind::File(path) => {
-                let Check { region, all_regions, role_arn, .. } = self.flags;
+                let CheckOptions { region, all_regions, role_arn, .. } = self.flags;
                 if !region.is_empty() || *all_regions || !role_arn.is_empty() {
                     let message = "--region, --all-regions and --role-arn choose among SES accounts, and the \
                                    source is a file";
@@ -245,7 +285,7 @@ impl<'a> Layers<'a> {
     }
 
     fn look(&self) -> Result<LookSettings, Failure> {
-        let Check { resolver, authoritative_port, depth, timeout, attempts, .. } = self.flags;
+        let CheckOptions { resolver, authoritative_port, depth, timeout, attempts, .. } = self.flags;
         let file = &self.config.look;
         let timeout = self.one("timeout", timeout.as_deref(), text(&file.timeout))?;
         let attempts_of_file = file.attempts.as_ref().map(|number| number.0);
@@ -257,6 +297,38 @@ impl<'a> Layers<'a> {
             timeout: timeout.map_or(DEFAULT_TIMEOUT, |Timeout(timeout)| timeout),
             attempts: attempts.map_or(DEFAULT_ATTEMPTS, |Attempts(attempts)| attempts),
         })
+    }
+
+    /// One setting with two options: a layer that has either of them outweighs the layers below.
+    fn premise(&self, flags: &PremiseFlags) -> Result<Option<PremiseChoice>, Failure> {
+        let PremiseFlags { nameserver, zone_file } = flags;
+        let file = &self.config.look;
+        if let Some(path) = zone_file {
+            return Ok(Some(PremiseChoice::ZoneFile(path.into())));
+        }
+        if !nameserver.is_empty() {
+            return Ok(Some(PremiseChoice::Servers(self.many("nameserver", nameserver, &[])?)));
+        }
+        match (self.variable("nameserver"), self.variable("zone-file")) {
+            (None, None) => {}
+            (Some(_), None) => {
+                return Ok(Some(PremiseChoice::Servers(self.many("nameserver", &[], &[])?)));
+            }
+            (None, Some((_, path))) => return Ok(Some(PremiseChoice::ZoneFile(path.into()))),
+            (Some(_), Some(_)) => {
+                let message = "DKIMGUARD_NAMESERVER and DKIMGUARD_ZONE_FILE are both set";
+                return Err(Failure::new(Code::Usage, message).with_hint("judge the one or the other"));
+            }
+        }
+        match (file.nameservers.is_empty(), &file.zone_file) {
+            (true, None) => Ok(None),
+            (false, None) => Ok(Some(PremiseChoice::Servers(values(&file.nameservers)))),
+            (true, Some(path)) => Ok(Some(PremiseChoice::ZoneFile(self.config.resolve(path)))),
+            (false, Some(_)) => Err(self
+                .config
+                .failure("look", "has both nameservers and zone_file")
+                .with_hint("judge the one or the other")),
+        }
     }
 
     fn authoritative(&self, port_flag: Option<&str>) -> Result<Authoritative, Failure> {
@@ -273,9 +345,13 @@ impl<'a> Layers<'a> {
         if skip {
             return Ok(Authoritative::Skip);
         }
-        let port_of_file = file.authoritative_port.as_ref().map(|number| number.0);
-        let port = self.one("authoritative-port", port_flag, port_of_file)?;
-        Ok(Authoritative::Ask { port: port.map_or(DNS_PORT, |Port(port)| port) })
+        Ok(Authoritative::Ask { port: self.port(port_flag)? })
+    }
+
+    fn port(&self, flag: Option<&str>) -> Result<u16, Failure> {
+        let of_file = self.config.look.authoritative_port.as_ref().map(|number| number.0);
+        let port = self.one("authoritative-port", flag, of_file)?;
+        Ok(port.map_or(DNS_PORT, |Port(port)| port))
     }
 
     /// The value of an option that stands once: from its flag, its variable, or the file.
@@ -376,8 +452,8 @@ mod tests {
         let environment = |name: &str| {
             environment.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
         };
-        let layers = Layers::load(&check, &environment)?;
-        Ok((layers.settings()?, layers.output()?))
+        let layers = Layers::load(&check.options, &environment)?;
+        Ok((layers.settings_supposing(&check.domains, &check.premise)?, layers.output()?))
     }
 
     #[test]
@@ -462,6 +538,38 @@ mod tests {
             Authoritative::Ask { port: 5353 }
         );
         assert_eq!(authoritative(&["--authoritative-port", "54"], &[]), Authoritative::Ask { port: 54 });
+    }
+
+    #[test]
+    fn a_layer_with_a_premise_outweighs_the_layers_below() {
+        let file = Some("[look]\nnameservers = [\"ns1.example\", \"192.0.2.1\"]");
+        let premise = |flags: &[&str], environment: &[(&str, &str)]| {
+            settle(flags, environment, file).expect("all is sound").0.premise
+        };
+        let servers = |texts: &[&str]| {
+            let servers = texts.iter().map(|text| text.parse().expect("a name server")).collect();
+            Some(PremiseChoice::Servers(servers))
+        };
+        let zone = [("DKIMGUARD_ZONE_FILE", "db")];
+        assert_eq!(settle(&[], &[], None).expect("all is sound").0.premise, None);
+        assert_eq!(premise(&[], &[]), servers(&["ns1.example", "192.0.2.1"]));
+        assert_eq!(premise(&[], &zone), Some(PremiseChoice::ZoneFile("db".into())));
+        assert_eq!(premise(&["--nameserver", "ns2.example"], &zone), servers(&["ns2.example"]));
+        assert_eq!(premise(&["--zone-file", "x"], &[]), Some(PremiseChoice::ZoneFile("x".into())));
+        let several = [("DKIMGUARD_NAMESERVER", "a.example, b.example:54")];
+        assert_eq!(premise(&[], &several), servers(&["a.example", "b.example:54"]));
+    }
+
+    #[test]
+    fn whoever_names_servers_wants_them_asked() {
+        let file = Some("[look]\nno_authoritative = true");
+        let (settings, _) = settle(&["--nameserver", "ns1.example"], &[], file).expect("all is sound");
+        assert_eq!(settings.look.authoritative, Authoritative::Ask { port: 53 });
+        let both = [("DKIMGUARD_NAMESERVER", "ns1.example")];
+        for flags in [&["--no-authoritative"][..], &[]] {
+            let failure = settle(flags, &both, file).expect_err("nobody is left to ask");
+            assert_eq!(failure.code, Code::Usage);
+        }
     }
 
     #[test]

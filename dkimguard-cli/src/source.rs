@@ -7,20 +7,28 @@ use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::{Gap, Port};
 use dkimguard_core::name::Name;
-use dkimguard_core::ports::IdentitySource;
+use dkimguard_core::ports::{ChangeHistory, IdentitySource, ZoneView};
 
 use crate::failure::{Code, Failure, chain};
 use crate::settings::{Regions, Source};
 use dkimguard_core::file::FileSource;
 
-/// The source that the settings name.
+/// Those that tell: of identities, and where there are such, of zones and of changes.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub(crate) identities: Arc<dyn IdentitySource>,
+    pub(crate) zones: Option<Arc<dyn ZoneView>>,
+    pub(crate) history: Option<Arc<dyn ChangeHistory>>,
+}
+
+/// The source that the settings name, and what belongs to it.
 ///
 /// # Errors
 /// A file that can't be read or is wrong; an AWS configuration that can't be used.
-pub(crate) async fn open(source: &Source) -> Result<Arc<dyn IdentitySource>, Failure> {
+pub(crate) async fn open(source: &Source) -> Result<Sources, Failure> {
     match source {
         Source::File(path) => match FileSource::open(path) {
-            Ok(file) => Ok(Arc::new(file)),
+            Ok(file) => Ok(Sources { identities: Arc::new(file), zones: None, history: None }),
             Err(error) => Err(Failure::from_error(Code::IdentityFile, &error)
                 .with_hint("--source file:PATH names a file of identities, .toml or .jsonl")),
         },
@@ -34,7 +42,11 @@ pub(crate) async fn open(source: &Source) -> Result<Arc<dyn IdentitySource>, Fai
                 Regions::All => builder.with_all_regions(),
             };
             match builder.load().await {
-                Ok(aws) => Ok(Arc::new(aws.ses())),
+                Ok(aws) => Ok(Sources {
+                    identities: Arc::new(aws.ses()),
+                    zones: Some(Arc::new(aws.route53())),
+                    history: Some(Arc::new(aws.cloudtrail())),
+                }),
                 Err(error) => Err(Failure::from_error(code(&error), &error).with_hint(error.hint())),
             }
         }
@@ -44,6 +56,7 @@ pub(crate) async fn open(source: &Source) -> Result<Arc<dyn IdentitySource>, Fai
 fn code(error: &ConfigError) -> Code {
     match error {
         ConfigError::NoRegion => Code::NoRegion,
+        ConfigError::BadEndpoint { .. } => Code::BadEndpoint,
         _ => Code::BadRegion,
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use dkimguard_core::look::{DNS_PORT, Vantage};
+use dkimguard_core::look::{DNS_PORT, PremiseServer, Vantage};
 use dkimguard_core::name::Name;
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de};
@@ -190,6 +190,44 @@ impl FromStr for Resolver {
             )
         })
     }
+}
+
+/// A name server that a domain may be moved to: its name or its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Nameserver(pub(crate) PremiseServer);
+
+impl FromStr for Nameserver {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let bad = |what: &str| {
+            let hint = "write its name or its address, with a port where it isn't 53: ns1.example.net, \
+                        ns1.example.net:5353, 192.0.2.1, [2001:db8::1]:5353";
+            Err(BadValue::new(Code::BadNameserver, text, what, hint))
+        };
+        if let Some(address) = socket_address(text, DNS_PORT) {
+            // A port that isn't written is that of all servers.
+            let port = text.parse::<SocketAddr>().ok().map(|address| address.port());
+            return Ok(Self(PremiseServer::At { address: address.ip(), port }));
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => match port.parse::<Port>() {
+                Ok(Port(port)) => (host, Some(port)),
+                Err(_) => return bad("is not a name server"),
+            },
+            None => (text, None),
+        };
+        match host.parse::<Name>() {
+            // A top-level domain of digits doesn't exist, and a mistyped address looks like one.
+            Ok(name) if name.is_root() || is_number(&name) => bad("is not a name server"),
+            Ok(name) => Ok(Self(PremiseServer::Named { name, port })),
+            Err(why) => bad(&format!("is not a name server: {why}")),
+        }
+    }
+}
+
+fn is_number(name: &Name) -> bool {
+    name.labels().last().is_some_and(|label| label.iter().all(u8::is_ascii_digit))
 }
 
 /// An IP address with or without a port, IPv6 in brackets or not.
@@ -441,6 +479,35 @@ mod tests {
             ("192.0.2.53:", None),
             ("192.0.2.256", None),
             ("dns.example", None),
+            ("", None),
+        ]);
+    }
+
+    #[test]
+    fn a_name_server_is_a_name_or_an_address_with_or_without_a_port() {
+        let named = |name: &str, port| {
+            Some(Nameserver(PremiseServer::Named { name: name.parse().expect("a name"), port }))
+        };
+        let at = |address: &str, port| {
+            Some(Nameserver(PremiseServer::At { address: address.parse().expect("an address"), port }))
+        };
+        reads(&[
+            ("NS1.example.net.", named("ns1.example.net", None)),
+            ("ns1.example.net:5353", named("ns1.example.net", Some(5353))),
+            ("localhost", named("localhost", None)),
+            ("192.0.2.1", at("192.0.2.1", None)),
+            ("192.0.2.1:5353", at("192.0.2.1", Some(5353))),
+            ("2001:db8::1", at("2001:db8::1", None)),
+            ("[2001:db8::1]", at("2001:db8::1", None)),
+            ("[2001:db8::1]:53", at("2001:db8::1", Some(53))),
+            ("192.0.2.256", None),
+            ("192.0.2", None),
+            ("192.0.2.1:0", None),
+            ("ns1.example.net:0", None),
+            ("ns1.example.net:dns", None),
+            ("ns1..example", None),
+            ("2001:db8::g", None),
+            (".", None),
             ("", None),
         ]);
     }

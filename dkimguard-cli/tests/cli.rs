@@ -204,7 +204,7 @@ fn the_help_fits_80_columns_and_stays_as_it_is() {
     assert_eq!((short.code, long.code), (0, 0));
     assert_eq!(long.stdout, include_str!("check-help.txt"));
     assert_eq!(short.stdout, long.stdout);
-    for help in [long, run(&["--help"])] {
+    for help in [long, run(&["--help"]), run(&["explain", "--help"])] {
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
         assert!(help.stdout.lines().all(|line| line.chars().count() <= 80), "{}", help.stdout);
     }
@@ -221,6 +221,8 @@ fn the_help_names_every_option_of_the_contract() {
         "--resolver",
         "--no-authoritative",
         "--authoritative-port",
+        "--nameserver",
+        "--zone-file",
         "--depth",
         "--timeout",
         "--attempts",
@@ -236,11 +238,63 @@ fn the_help_names_every_option_of_the_contract() {
 
 #[test]
 fn only_commands_that_exist_are_offered() {
-    for command in ["watch", "repair", "notice", "explain"] {
+    for command in ["watch", "repair"] {
         let run = run(&[command]);
         assert_eq!(run.code, 3);
         assert!(run.stderr.contains(&format!("'{command}'")), "{run:?}");
     }
+}
+
+#[test]
+fn codes_are_explained_in_the_order_in_which_they_are_named() {
+    let run = run(&["explain", "wrong-target", "dmarc-missing"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let (first, second) = run.stdout.split_once("\n\ndmarc-missing: ").expect("a paragraph each");
+    assert!(first.starts_with("wrong-target: "), "{run:?}");
+    assert!(second.contains("\nTo do "), "{run:?}");
+}
+
+#[test]
+fn an_explanation_in_json_has_its_parts_as_fields() {
+    let run = run(&["explain", "server-lame", "ttl-short", "--format", "json"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let objects = run.json();
+    assert_eq!(objects.len(), 2);
+    assert_eq!(
+        (&objects[0]["code"], &objects[0]["impact"]),
+        (&"server-lame".into(), &"degraded-or-failing".into())
+    );
+    for object in objects {
+        let mut keys: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        let parts =
+            ["code", "impact", "look_alike", "more", "remedy", "rests_on", "schema", "seen", "title", "what"];
+        assert_eq!(keys, parts);
+    }
+}
+
+#[test]
+fn the_list_of_codes_is_aligned_and_80_columns_wide() {
+    let list = run(&["explain", "--list"]);
+    assert_eq!((list.code, list.stderr.as_str()), (0, ""));
+    let codes = list.stdout.lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>();
+    assert_eq!(codes.len(), run(&["explain", "--list", "--format", "json"]).json().len());
+    for line in list.stdout.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let column = codes[0].find("F ").expect("a mark");
+    for line in codes {
+        assert!(line[..column].ends_with("  ") && line[column + 2..].starts_with("  "), "{line}");
+    }
+}
+
+#[test]
+fn an_unknown_code_is_refused_before_anything_is_explained() {
+    let text = run(&["explain", "key-weak", "key-week"]);
+    assert_eq!((text.code, text.stdout.as_str()), (3, ""));
+    assert!(text.stderr.contains("'key-week'") && text.stderr.contains("explain --list"), "{text:?}");
+    let json = run(&["explain", "key-week", "--format", "json"]);
+    assert_eq!((json.code, &json.error()["code"]), (3, &"unknown-code".into()));
 }
 
 #[test]
@@ -378,9 +432,12 @@ fn colour_is_there_on_demand_only() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let offline = Offline::with_domains(&["a.example", "b.example", "c.example"]);
-    for arguments in
-        [offline.arguments(&[]), offline.arguments(&["--format", "json"]), vec!["check", "--help"]]
-    {
+    for arguments in [
+        offline.arguments(&[]),
+        offline.arguments(&["--format", "json"]),
+        vec!["check", "--help"],
+        vec!["explain", "--list"],
+    ] {
         let mut child = command(&[], &arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -389,7 +446,7 @@ fn a_closed_pipe_is_no_error() {
         drop(child.stdout.take());
         let mut stderr = String::new();
         child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("UTF-8");
-        let expected = if arguments.contains(&"--help") { 0 } else { 3 };
+        let expected = if arguments[0] == "check" && !arguments.contains(&"--help") { 3 } else { 0 };
         assert_eq!(child.wait().expect("it ends").code(), Some(expected), "{arguments:?}");
         assert_eq!(stderr, "", "{arguments:?}");
     }

@@ -50,6 +50,8 @@ pub struct Identity {
     pub id: IdentityId,
     /// The selectors that the provider signs with, or may sign with soon.
     pub selectors: Vec<Selector>,
+    /// Whether the provider told the targets of the CNAMEs, or they are what is usual.
+    pub targets: Targets,
     /// Where the provider says the set-up stands.
     pub status: ProviderStatus,
     /// Whether the provider signs mail of this domain; none where it didn't say.
@@ -70,6 +72,7 @@ impl Identity {
         Self {
             id,
             selectors,
+            targets: Targets::Told,
             status: ProviderStatus::Success,
             signing_enabled: None,
             status_since: None,
@@ -97,6 +100,17 @@ impl Identity {
             })
             .collect()
     }
+}
+
+/// Where the targets of an identity's CNAMEs come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Targets {
+    /// The provider told them.
+    #[default]
+    Told,
+    /// The provider told the selectors, and the zone of the targets is the one that is usual. A CNAME into another
+    /// zone proves nothing then.
+    Assumed,
 }
 
 /// A selector, and what must stand at it.

@@ -127,6 +127,15 @@ impl Name {
         self.is_at_or_below(suffix).then(|| self.labels().take(self.label_count() - suffix.label_count()))
     }
 
+    /// The domain that somebody has registered and in which this name lies: a public suffix and one label. None for
+    /// a public suffix itself. The list is the Mozilla public-suffix list, as of the build.
+    pub fn registered_domain(&self) -> Option<Self> {
+        let text = self.to_string();
+        let suffix = psl::suffix(text.as_bytes())?;
+        let labels = suffix.as_bytes().split(|&octet| octet == b'.').count() + 1;
+        self.ancestors().find(|name| name.label_count() == labels)
+    }
+
     /// The name for people: U-labels where the A-labels are valid ones, else as [`fmt::Display`] writes it.
     pub fn to_unicode(&self) -> String {
         let ascii = self.to_string();
@@ -272,6 +281,28 @@ impl<'de> Deserialize<'de> for Name {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_registered_domain_is_a_public_suffix_and_one_label() {
+        let cases = [
+            ("example.com", Some("example.com")),
+            ("a._domainkey.mail.example.co.uk", Some("example.co.uk")),
+            ("x.github.io", Some("x.github.io")),
+            ("co.uk", None),
+            ("com", None),
+            (".", None),
+            ("mail.example.unheard-of", Some("example.unheard-of")),
+            ("xn--bcher-kva.example", Some("xn--bcher-kva.example")),
+        ];
+        for (text, registered) in cases {
+            let name: Name = text.parse().expect("it is a name");
+            assert_eq!(
+                name.registered_domain().map(|name| name.to_string()).as_deref(),
+                registered,
+                "{text}"
+            );
+        }
+    }
+
     use proptest::prelude::*;
 
     use super::*;

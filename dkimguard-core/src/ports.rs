@@ -4,16 +4,20 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::stream::{BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
 use crate::error::{LookupError, ProviderError};
+use crate::history::{History, Topic};
 use crate::identity::Identity;
 use crate::look::{Observation, Question, Response, Vantage};
 use crate::name::Name;
+use crate::zone::HostedZone;
 
 /// How many questions the provided [`DnsLookup::ask_many`] keeps under way.
 const ASK_MANY_AT_ONCE: usize = 64;
+/// How many domains the provided [`IdentitySource::find_many`] looks for at a time.
+const FIND_MANY_AT_ONCE: usize = 16;
 
 /// Asks DNS questions at any place.
 ///
@@ -41,6 +45,9 @@ pub trait DnsLookup: Debug + Send + Sync {
     }
 }
 
+/// A domain, and what [`IdentitySource::find`] gives for it.
+pub type Found = (Name, Vec<Result<Identity, ProviderError>>);
+
 /// Tells which identities a mail provider holds, and what they need in DNS.
 ///
 /// # For implementers
@@ -54,8 +61,46 @@ pub trait IdentitySource: Debug + Send + Sync {
     /// place was asked and none knows the domain; a place that couldn't be asked is an error in the list.
     async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>>;
 
+    /// The identities of each of these domains, in their order: what [`find`](Self::find) gives for it. A source
+    /// that can ask for many at once overrides this, and may then assume details as its list does.
+    fn find_many<'a>(&'a self, domains: &'a [Name]) -> BoxStream<'a, Found> {
+        stream::iter(domains)
+            .map(move |domain| async move { (domain.clone(), self.find(domain).await) })
+            .buffered(FIND_MANY_AT_ONCE)
+            .boxed()
+    }
+
     /// All identities, in the provider's cheap way. The stream goes on behind an error.
     fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>>;
+
+    /// An identity with everything that the provider tells of it. A cheap list may assume what is usual; whoever
+    /// finds that its records don't hold asks here before believing it. By default the identity as it is.
+    async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+        Ok(identity.clone())
+    }
+}
+
+/// Shows the zones that a DNS host holds, delegated or not.
+///
+/// # For implementers
+/// - Only what was asked for is read, never a whole zone: the records at `below` and under it.
+/// - A zone of another name isn't given, be it above or below.
+#[async_trait]
+pub trait ZoneView: Debug + Send + Sync {
+    /// The zones of exactly this name that the host holds, public and private, each with its records at or
+    /// below `below`. Empty means that the host was asked and holds none.
+    async fn zones(&self, zone: &Name, below: &Name) -> Result<Vec<HostedZone>, ProviderError>;
+}
+
+/// Tells who changed what, and when.
+///
+/// # For implementers
+/// - Reading is bounded, in time and in count; where it stops before the end, [`History::bound`] says so.
+/// - An event that can't be read is left out; one whose kind isn't known too.
+#[async_trait]
+pub trait ChangeHistory: Debug + Send + Sync {
+    /// What the history tells of a topic, the latest change first.
+    async fn changes(&self, topic: &Topic) -> Result<History, ProviderError>;
 }
 
 /// Tells the time; the seam for tests.
@@ -93,8 +138,30 @@ macro_rules! forward {
                 (**self).find(domain).await
             }
 
+            fn find_many<'a>(&'a self, domains: &'a [Name]) -> BoxStream<'a, Found> {
+                (**self).find_many(domains)
+            }
+
             fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
                 (**self).identities()
+            }
+
+            async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+                (**self).details(identity).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: ZoneView + ?Sized> ZoneView for $pointer<T> {
+            async fn zones(&self, zone: &Name, below: &Name) -> Result<Vec<HostedZone>, ProviderError> {
+                (**self).zones(zone, below).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: ChangeHistory + ?Sized> ChangeHistory for $pointer<T> {
+            async fn changes(&self, topic: &Topic) -> Result<History, ProviderError> {
+                (**self).changes(topic).await
             }
         }
 

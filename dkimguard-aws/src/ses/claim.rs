@@ -7,7 +7,8 @@ use aws_sdk_sesv2::types::{
     DkimAttributes, DkimSigningAttributesOrigin, MailFromAttributes, VerificationInfo,
 };
 use dkimguard_core::identity::{
-    ExpectedValue, Identity, IdentityId, MailFrom, ProviderStatus, Selector, Verification, VerificationSoa,
+    ExpectedValue, Identity, IdentityId, MailFrom, ProviderStatus, Selector, Targets, Verification,
+    VerificationSoa,
 };
 use dkimguard_core::judge::{Gap, Port};
 use dkimguard_core::name::Name;
@@ -69,7 +70,10 @@ pub(super) fn from_v1(
     identity.signing_enabled = Some(told.dkim_enabled());
     match told.dkim_tokens() {
         [selector] => own_key(&mut identity, selector),
-        tokens => easy(&mut identity, tokens, zone),
+        tokens => {
+            identity.targets = Targets::Assumed;
+            easy(&mut identity, tokens, zone);
+        }
     }
     identity
 }

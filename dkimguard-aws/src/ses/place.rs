@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{SesSource, claim};
 use crate::account::{Account, gap};
-use crate::call::{Pace, call};
+use crate::call::{Pace, Tries, call};
 use crate::fault::Fault;
 use crate::operation::Operation;
 use crate::region::Region;
@@ -38,19 +38,6 @@ pub(crate) struct Place {
     usual_zone: OnceCell<Name>,
 }
 
-/// An identity, and whether the zone of its keys is known or only usual.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) identity: Identity,
-    pub(super) zone_is_assumed: bool,
-}
-
-impl Told {
-    fn in_full(identity: Identity) -> Self {
-        Self { identity, zone_is_assumed: false }
-    }
-}
-
 impl Place {
     pub(crate) fn new(account: &Account, region: Region, pace: Arc<Pace>) -> Self {
         let (v1, v2) = (account.ses_v1(&region), account.ses_v2(&region));
@@ -62,35 +49,42 @@ impl Place {
     }
 
     /// The identity of a domain; none if SES says that it doesn't know it.
-    pub(super) async fn find(&self, domain: &Name) -> Result<Option<Told>, Fault> {
+    pub(super) async fn find(&self, domain: &Name) -> Answer {
         match self.ask(domain).await {
-            Ok(identity) => Ok(Some(Told::in_full(identity))),
+            Ok(identity) => Ok(Some(identity)),
             Err(fault) if fault.kind == ProviderErrorKind::NotFound => Ok(None),
-            Err(fault) if fault.kind == ProviderErrorKind::Denied => {
+            // Without credentials nothing else would answer either.
+            Err(fault) if fault.kind == ProviderErrorKind::Credentials => Err(fault),
+            Err(fault) => match self.ask_v1(std::slice::from_ref(domain), Tries::One).await {
                 // v1 tells less, and has a permission of its own.
-                match self.ask_v1(std::slice::from_ref(domain)).await {
-                    Ok(told) => match told.get(domain) {
-                        Some(told) if claim::is_known(told) => {
-                            Ok(Some(self.without_details(domain, told, &fault)))
-                        }
-                        _ => Err(fault),
-                    },
-                    Err(_) => Err(fault),
-                }
-            }
-            Err(fault) => Err(fault),
+                Ok(told) => match told.get(domain).filter(|told| claim::is_known(told)) {
+                    Some(told) => Ok(Some(self.without_details(domain, told, &fault))),
+                    None => Err(fault),
+                },
+                Err(_) => Err(fault),
+            },
         }
     }
 
+    /// The identities of these domains, in their order, asked for in hundreds.
+    pub(super) fn find_many<'a>(&'a self, domains: &'a [Name]) -> BoxStream<'a, Answer> {
+        self.in_hundreds(domains, Standing::Named).map(|(_, answer)| answer).boxed()
+    }
+
     /// All identities that are domains. The stream goes on behind an error.
-    pub(super) fn identities(&self) -> BoxStream<'_, Result<Told, Fault>> {
+    pub(super) fn identities(&self) -> BoxStream<'_, Result<Identity, Fault>> {
         stream::once(self.list())
             .flat_map(move |(domains, errors)| {
-                let told = if domains.len() <= SesSource::ONE_BY_ONE {
+                let answers = if domains.len() <= SesSource::ONE_BY_ONE {
                     self.one_by_one(domains)
                 } else {
-                    self.in_hundreds(&domains)
+                    self.in_hundreds(&domains, Standing::Listed)
                 };
+                // SES lists it, so it is there, even where nothing more could be learnt.
+                let told = answers.map(|(domain, answer)| {
+                    answer.unwrap_or_else(|fault| Some(self.untold(&domain, &fault)))
+                });
+                let told = told.filter_map(|told| async { told.map(Ok) });
                 stream::iter(errors.into_iter().map(Err)).chain(told)
             })
             .boxed()
@@ -101,58 +95,62 @@ impl Place {
         self.ask_v2(domain).await.map(|told| claim::from_v2(domain, &self.region, &told))
     }
 
-    fn one_by_one(&self, domains: Vec<Name>) -> BoxStream<'_, Result<Told, Fault>> {
+    fn one_by_one(&self, domains: Vec<Name>) -> BoxStream<'_, (Name, Answer)> {
         stream::iter(domains)
-            .map(move |domain| self.find_listed(domain))
+            .map(move |domain| async move {
+                let answer = self.find(&domain).await;
+                (domain, answer)
+            })
             .buffered(AT_ONCE)
-            .filter_map(|told| async { told.map(Ok) })
             .boxed()
     }
 
     /// v1 for a hundred at a time, then v2 for those of which v1 doesn't tell enough.
-    fn in_hundreds(&self, domains: &[Name]) -> BoxStream<'_, Result<Told, Fault>> {
+    fn in_hundreds(&self, domains: &[Name], standing: Standing) -> BoxStream<'_, (Name, Answer)> {
         let hundreds: Vec<_> = domains.chunks(HUNDRED).map(<[Name]>::to_vec).collect();
         stream::iter(hundreds)
             .then(move |hundred| self.hundred(hundred))
             .flat_map(stream::iter)
-            .map(move |step| async move {
-                match step {
-                    Step::Done(told) => Some(*told),
-                    Step::Ask(domain, None) => self.find_listed(domain).await,
-                    Step::Ask(domain, Some(told)) => match self.ask(&domain).await {
-                        Ok(identity) => Some(Told::in_full(identity)),
-                        Err(fault) if fault.kind == ProviderErrorKind::NotFound => None,
-                        Err(fault) => Some(self.without_details(&domain, &told, &fault)),
+            .map(move |(domain, step)| async move {
+                let answer = match step {
+                    Step::Done(identity) => Ok(Some(*identity)),
+                    Step::Failed(fault) => Err(fault),
+                    Step::Ask(None) => self.find(&domain).await,
+                    Step::Ask(Some(told)) => match self.ask(&domain).await {
+                        Ok(identity) => Ok(Some(identity)),
+                        Err(fault) if fault.kind == ProviderErrorKind::NotFound => Ok(None),
+                        Err(fault) if standing == Standing::Listed || claim::is_known(&told) => {
+                            Ok(Some(self.without_details(&domain, &told, &fault)))
+                        }
+                        Err(fault) => Err(fault),
                     },
-                }
+                };
+                (domain, answer)
             })
             .buffered(AT_ONCE)
-            .filter_map(|told| async { told.map(Ok) })
             .boxed()
     }
 
-    async fn hundred(&self, domains: Vec<Name>) -> Vec<Step> {
-        let mut told = match self.ask_v1(&domains).await {
+    async fn hundred(&self, domains: Vec<Name>) -> Vec<(Name, Step)> {
+        let mut told = match self.ask_v1(&domains, Tries::Three).await {
             Ok(told) => told,
             // One by one would take minutes and most likely fail as well; the next look is the better try.
-            Err(fault) if fault.is_transient() => {
-                let untold = |domain| Step::Done(Box::new(self.untold(domain, &fault)));
-                return domains.iter().map(untold).collect();
+            Err(fault) if fault.is_transient() || fault.kind == ProviderErrorKind::Credentials => {
+                return domains.into_iter().map(|domain| (domain, Step::Failed(fault.clone()))).collect();
             }
-            Err(_) => return domains.into_iter().map(|domain| Step::Ask(domain, None)).collect(),
+            Err(_) => return domains.into_iter().map(|domain| (domain, Step::Ask(None))).collect(),
         };
         let plain = domains.iter().filter(|domain| told.get(*domain).is_some_and(claim::is_plain));
         let mut zone = self.learn_usual_zone(plain.take(CANDIDATES)).await;
         let steps = domains.into_iter().map(|domain| {
-            if let Some(identity) = zone.asked.remove(&domain) {
-                return Step::Done(Box::new(Told::in_full(identity)));
-            }
-            match told.remove(&domain) {
-                Some(told) if claim::is_plain(&told) => {
+            let step = match (zone.asked.remove(&domain), told.remove(&domain)) {
+                (Some(identity), _) => Step::Done(Box::new(identity)),
+                (None, Some(told)) if claim::is_plain(&told) => {
                     Step::Done(Box::new(self.usual(&domain, &told, &zone)))
                 }
-                told => Step::Ask(domain, told),
-            }
+                (None, told) => Step::Ask(told),
+            };
+            (domain, step)
         });
         steps.collect()
     }
@@ -182,13 +180,10 @@ impl Place {
     }
 
     /// An identity that v1 tells enough about, with its keys in the zone that is usual.
-    fn usual(&self, domain: &Name, told: &IdentityDkimAttributes, zone: &UsualZone) -> Told {
+    fn usual(&self, domain: &Name, told: &IdentityDkimAttributes, zone: &UsualZone) -> Identity {
         match &zone.fault {
             Some(fault) if self.usual_zone.get().is_none() => self.without_details(domain, told, fault),
-            _ => {
-                let identity = claim::from_v1(domain, &self.region, told, &self.likely_zone());
-                Told { identity, zone_is_assumed: true }
-            }
+            _ => claim::from_v1(domain, &self.region, told, &self.likely_zone()),
         }
     }
 
@@ -197,38 +192,30 @@ impl Place {
     }
 
     /// An identity that v1 tells of, while v2 can't be asked.
-    fn without_details(&self, domain: &Name, told: &IdentityDkimAttributes, fault: &Fault) -> Told {
+    fn without_details(&self, domain: &Name, told: &IdentityDkimAttributes, fault: &Fault) -> Identity {
         let zone = self.likely_zone();
         let mut identity = claim::from_v1(domain, &self.region, told, &zone);
         let detail = format!(
             "{} failed ({}), so the keys are assumed to be in {zone}, and SES's own last look is unknown; {}",
             fault.operation,
             fault.said(),
-            way_out(fault),
+            fault.way_out(),
         );
         identity.gaps.push(gap(detail, fault));
-        Told { identity, zone_is_assumed: true }
-    }
-
-    /// An identity that is on the list.
-    async fn find_listed(&self, domain: Name) -> Option<Told> {
-        match self.find(&domain).await {
-            Ok(told) => told,
-            Err(fault) => Some(self.untold(&domain, &fault)),
-        }
+        identity
     }
 
     /// An identity of which only its name is known.
-    fn untold(&self, domain: &Name, fault: &Fault) -> Told {
+    fn untold(&self, domain: &Name, fault: &Fault) -> Identity {
         let mut identity = claim::untold(domain, &self.region);
         let detail = format!(
             "{} failed ({}), so nothing is known of it; {}",
             fault.operation,
             fault.said(),
-            way_out(fault)
+            fault.way_out()
         );
         identity.gaps.push(gap(detail, fault));
-        Told::in_full(identity)
+        identity
     }
 
     /// The names of all identities that are domains, and what went wrong on the way.
@@ -238,7 +225,7 @@ impl Place {
         let mut next = None;
         loop {
             let request = self.v2.list_email_identities().page_size(PAGE).set_next_token(next.clone());
-            let page = match call(operation, &self.pace, || request.clone().send()).await {
+            let page = match call(operation, &self.pace, Tries::Three, || request.clone().send()).await {
                 Ok(page) => page,
                 Err(fault) => {
                     faults.push(fault);
@@ -272,25 +259,44 @@ impl Place {
 
     async fn ask_v2(&self, domain: &Name) -> Result<GetEmailIdentityOutput, Fault> {
         let request = self.v2.get_email_identity().email_identity(domain.to_string());
-        call(Operation::GetEmailIdentity, &self.pace, || request.clone().send()).await
+        call(Operation::GetEmailIdentity, &self.pace, Tries::Three, || request.clone().send()).await
     }
 
-    async fn ask_v1(&self, domains: &[Name]) -> Result<HashMap<Name, IdentityDkimAttributes>, Fault> {
+    async fn ask_v1(
+        &self,
+        domains: &[Name],
+        tries: Tries,
+    ) -> Result<HashMap<Name, IdentityDkimAttributes>, Fault> {
         let names = domains.iter().map(ToString::to_string).collect();
         let request = self.v1.get_identity_dkim_attributes().set_identities(Some(names));
-        let told = call(Operation::GetIdentityDkimAttributes, &self.pace, || request.clone().send()).await?;
+        let told =
+            call(Operation::GetIdentityDkimAttributes, &self.pace, tries, || request.clone().send()).await?;
         let named =
             told.dkim_attributes.into_iter().filter_map(|(name, told)| Some((name.parse().ok()?, told)));
         Ok(named.collect())
     }
 }
 
-/// What is left to do for one identity of a hundred.
+/// The identity of a domain; none if SES says that it doesn't know it.
+pub(super) type Answer = Result<Option<Identity>, Fault>;
+
+/// Why a domain is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// SES lists it, so that it is there. What v1 says of it is meant.
+    Listed,
+    /// Somebody named it. That v1 says nothing was started may mean that SES doesn't know it.
+    Named,
+}
+
+/// What is left to do for one domain of a hundred.
 enum Step {
     /// Nothing.
-    Done(Box<Told>),
+    Done(Box<Identity>),
+    /// Nothing: SES can't be asked now.
+    Failed(Fault),
     /// Ask v2; this is what v1 told, if anything.
-    Ask(Name, Option<IdentityDkimAttributes>),
+    Ask(Option<IdentityDkimAttributes>),
 }
 
 /// What came of the search for the usual zone.
@@ -299,12 +305,4 @@ struct UsualZone {
     asked: HashMap<Name, Identity>,
     /// Why the search ended early.
     fault: Option<Fault>,
-}
-
-fn way_out(fault: &Fault) -> String {
-    match fault.kind {
-        ProviderErrorKind::Denied => format!("allow {}", fault.operation),
-        _ if fault.is_transient() => "the next look may tell".to_owned(),
-        _ => "the next look will show whether it stays so".to_owned(),
-    }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Call {
     pub(crate) region: String,
     /// `answered`, `fault` or `throttled`.
     pub(crate) outcome: String,
-    /// The identities that the call names.
+    /// What the call names: identities, zones, records to begin at, attributes to look up.
     pub(crate) names: Vec<String>,
 }
 
@@ -78,6 +78,23 @@ impl Peer {
         self.request("POST", "identities", &asked.to_string());
     }
 
+    /// Adds hosted zones: a JSON array.
+    pub(crate) fn add_zones(&self, account: &str, zones: &Value) {
+        self.request("POST", "zones", &json!({ "account": account, "zones": zones }).to_string());
+    }
+
+    /// Adds hosted zones, and lists the account's this many at a time.
+    pub(crate) fn add_zones_in_pages(&self, account: &str, page: usize, zones: &Value) {
+        let asked = json!({ "account": account, "zones": zones, "page": page });
+        self.request("POST", "zones", &asked.to_string());
+    }
+
+    /// Adds events to CloudTrail, the latest first: a JSON array.
+    pub(crate) fn add_events(&self, account: &str, region: &str, events: &Value) {
+        let asked = json!({ "account": account, "region": region, "events": events });
+        self.request("POST", "events", &asked.to_string());
+    }
+
     /// Adds a fault: an object without the account.
     pub(crate) fn add_fault(&self, account: &str, mut fault: Value) {
         fault["account"] = json!(account);
@@ -86,7 +103,12 @@ impl Peer {
 
     /// Limits SES in each region of the account: calls a second, and calls at once.
     pub(crate) fn limit(&self, account: &str, rate: f64, burst: u32) {
-        let asked = json!({ "account": account, "rate": rate, "burst": burst });
+        self.limit_service(account, "ses", rate, burst);
+    }
+
+    /// Limits a service (`ses`, `route53`, `cloudtrail`) in each region of the account, in the same way.
+    pub(crate) fn limit_service(&self, account: &str, service: &str, rate: f64, burst: u32) {
+        let asked = json!({ "account": account, "service": service, "rate": rate, "burst": burst });
         self.request("POST", "limits", &asked.to_string());
     }
 

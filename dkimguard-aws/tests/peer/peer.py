@@ -1,4 +1,5 @@
-"""A server that speaks enough of AWS for dkimguard's tests: moto, with what it lacks for SES added.
+"""A server that speaks enough of AWS for dkimguard's tests: moto, with what it lacks for SES, Route 53 and CloudTrail
+added.
 
 It serves on a free port of 127.0.0.1, prints `listening on URL`, and ends when its standard input is closed.
 
@@ -9,16 +10,27 @@ digits of an account belongs to that account; AssumeRole leads into the account 
   POST /_peer/identities  {"account", "region", "identities": [{"name", ...}]}
         An identity is what GetEmailIdentity answers, and `name`. Whatever is left out is that of a healthy Easy
         DKIM domain with tokens of its own; null takes a field away.
+  POST /_peer/zones       {"account", "zones": [{"name", "id", ["private"], ["servers"], ["records"], ["fill"]}],
+        ["page"]}
+        Hosted zones, as moto holds them. A record is {"name", "type", "values", ["ttl"], ["identifier"]}, or with
+        "alias" in place of the values. "fill": that many records more, under h000000.<zone> and so on.
+        "page": how many zones the list gives at once, in place of 100.
+  POST /_peer/events      {"account", "region", "events": [{...}]}
+        What CloudTrail records, as it writes it in CloudTrailEvent. Whatever is left out of eventID and eventTime is
+        made up, the events being one second apart and the first the latest; beside the record's own fields
+        "resources" are the names of what it is about, and "text" stands in place of the record.
   POST /_peer/faults      {"account", "operation", ["region"], ["name"], ["times"], then what happens: ["delay"],
         ["drop": "at once" or "in the body"], ["body", "type"], ["status", "code", "message"]}
         Seconds, HTTP status and error code. Faults are met in the order in which they were posted; `times` is how
         often, without it for ever. `name`: only where the call names this identity.
-  POST /_peer/limits      {"account", "rate", "burst"}
-        A token bucket for SES in each region of the account: calls a second, and calls at once; v1 and v2 together.
+  POST /_peer/limits      {"account", "rate", "burst", ["service": "ses", "route53" or "cloudtrail"]}
+        A token bucket for a service in each region of the account: calls a second, and calls at once; v1 and v2 of
+        SES, which is what is meant if none is named, together.
   GET  /_peer/calls?account=A
         The calls so far: [{"operation", "region", "account", "at", "outcome", "names"}].
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -27,13 +39,19 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from collections import defaultdict
+from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 import moto.iam.models
+from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.responses import ActionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.route53.exceptions import InvalidInput
+from moto.route53.models import DelegationSet, FakeZone, route53_backends
+from moto.route53.responses import Route53
 from moto.ses.exceptions import NotFoundException
 from moto.ses.responses import EmailResponse
 from moto.sesv2.responses import SESV2Response
@@ -42,8 +60,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 LOCK = threading.RLock()
 IDENTITIES = defaultdict(dict)  # (account, region) -> name -> the answer of GetEmailIdentity
 FAULTS = defaultdict(list)  # account -> faults
-LIMITS = {}  # account -> (calls a second, calls at once)
-TOKENS = {}  # (account, region) -> (how many, when they were counted)
+ZONES_A_PAGE = {}  # account -> how many zones the list gives at once
+EVENTS = defaultdict(list)  # (account, region) -> events of CloudTrail, the latest first
+LIMITS = {}  # (account, service) -> (calls a second, calls at once)
+TOKENS = {}  # (account, service, region) -> (how many, when they were counted)
 CALLS = []
 
 
@@ -151,6 +171,173 @@ SESV2Response.list_email_identities = list_email_identities
 EmailResponse.get_identity_dkim_attributes = get_identity_dkim_attributes
 
 
+# Route 53: moto's zones, read in the order and the pages of Route 53.
+
+
+def escaped(name):
+    """The name as Route 53 writes it."""
+    plain = name.lower().rstrip(".") + "."
+    return re.sub(r"[^a-z0-9._\\-]", lambda found: f"\\{ord(found[0]):03o}", plain)
+
+
+@functools.cache
+def order(name):
+    """Labels from the right, each with its dot."""
+    return ".".join(reversed(escaped(name)[:-1].split("."))) + "."
+
+
+def put_zones(account, zones):
+    held = route53_backends[account]["aws"].zones
+    for zone in zones:
+        name = escaped(zone["name"])
+        is_private = zone.get("private", False)
+        servers = [] if is_private else [DelegationSet("peer", zone.get("servers"), None)]
+        held[zone["id"]] = made = FakeZone(name, zone["id"], is_private, "peer", None, *servers)
+        for record in zone.get("records", []):
+            made.add_rrset(
+                {
+                    "Name": escaped(record["name"]),
+                    "Type": record["type"],
+                    "TTL": None if "alias" in record else record.get("ttl", 300),
+                    "ResourceRecords": record.get("values", []),
+                    "SetIdentifier": record.get("identifier"),
+                    "AliasTarget": record.get("alias"),
+                }
+            )
+        for number in range(zone.get("fill", 0)):
+            record = {"Name": f"h{number:06}.{name}", "Type": "A", "TTL": 300, "ResourceRecords": ["192.0.2.1"]}
+            made.add_rrset(record)
+
+
+def shown_zone(zone):
+    return {
+        "Id": zone.id,
+        "Name": zone.name,
+        "CallerReference": zone.caller_reference,
+        "Config": {"PrivateZone": zone.private_zone},
+        "ResourceRecordSetCount": len(zone.rrsets),
+    }
+
+
+def list_hosted_zones_by_name(self):
+    name, start_id = self._get_param("DNSName"), self._get_param("HostedZoneId")
+    size = ZONES_A_PAGE.get(self.current_account) or self._get_int_param("MaxItems", 100)
+    start = (order(name) if name else "", start_id or "")
+    held = sorted(self.backend.zones.values(), key=lambda zone: (order(zone.name), zone.resource_id))
+    held = [zone for zone in held if (order(zone.name), zone.resource_id) >= start]
+    told = {
+        "HostedZones": [shown_zone(zone) for zone in held[:size]],
+        "DNSName": name,
+        "HostedZoneId": start_id,
+        "IsTruncated": len(held) > size,
+        "MaxItems": size,
+    }
+    if len(held) > size:
+        told |= {"NextDNSName": held[size].name, "NextHostedZoneId": held[size].resource_id}
+    return ActionResult(told)
+
+
+def place_of(record):
+    return (order(record.name), record.type, record.set_identifier or "")
+
+
+def list_resource_record_sets(self):
+    name, kind = self._get_param("StartRecordName"), self._get_param("StartRecordType")
+    identifier = self._get_param("StartRecordIdentifier")
+    if (kind and not name) or (identifier and not kind):
+        raise InvalidInput("The input is not valid")
+    size = min(self._get_int_param("MaxItems", 300), 300)
+    start = (order(name) if name else "", kind or "", identifier or "")
+    held = sorted(self.backend.get_hosted_zone(self._get_param("HostedZoneId")).rrsets, key=place_of)
+    held = [record for record in held if place_of(record) >= start]
+    told = {
+        "ResourceRecordSets": [
+            {
+                "Name": record.name,
+                "Type": record.type,
+                "TTL": record.ttl,
+                "SetIdentifier": record.set_identifier,
+                "Weight": record.set_identifier and 1,
+                "ResourceRecords": record.resource_records,
+                "AliasTarget": record.alias_target,
+            }
+            for record in held[:size]
+        ],
+        "IsTruncated": len(held) > size,
+        "MaxItems": size,
+    }
+    if len(held) > size:
+        following = held[size]
+        told |= {"NextRecordName": following.name, "NextRecordType": following.type}
+        if following.set_identifier:
+            told["NextRecordIdentifier"] = following.set_identifier
+    return ActionResult(told)
+
+
+Route53.list_hosted_zones_by_name = list_hosted_zones_by_name
+Route53.list_resource_record_sets = list_resource_record_sets
+
+
+# CloudTrail, which moto lacks.
+
+HISTORY = timedelta(days=90)
+
+
+def put_events(account, region, events):
+    now = datetime.now(timezone.utc)
+    held = EVENTS[account, region]
+    for number, event in enumerate(events):
+        resources, text = event.pop("resources", []), event.pop("text", None)
+        time_of_call = (now - timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        record = {"eventID": str(uuid.uuid4()), "eventTime": time_of_call, "awsRegion": region} | event
+        held.append((record, resources, json.dumps(record) if text is None else text))
+    held.sort(key=lambda event: event[0]["eventTime"], reverse=True)
+
+
+def has_attribute(event, attribute):
+    record, resources, _ = event
+    key, value = attribute["AttributeKey"], attribute["AttributeValue"]
+    if key == "ResourceName":
+        return value in resources
+    fields = {"EventId": "eventID", "EventName": "eventName", "EventSource": "eventSource"}
+    return record.get(fields[key]) == value
+
+
+def lookup_events(self):
+    asked = json.loads(self.body)
+    attributes = asked.get("LookupAttributes", [])
+    if len(attributes) > 1 or asked.get("MaxResults", 50) > 50:
+        raise ValueError("CloudTrail would refuse this")
+    now = time.time()
+    earliest = max(asked.get("StartTime", 0), now - HISTORY.total_seconds())
+    found = []
+    for event in EVENTS[self.current_account, self.region]:
+        at = datetime.fromisoformat(event[0]["eventTime"]).timestamp()
+        in_time = earliest <= at <= asked.get("EndTime", now + 1)
+        if in_time and all(has_attribute(event, attribute) for attribute in attributes):
+            found.append((at, event))
+    start, size = int(asked.get("NextToken") or 0), asked.get("MaxResults", 50)
+    told = {
+        "Events": [
+            {
+                "EventId": record["eventID"],
+                "EventName": record.get("eventName"),
+                "EventSource": record.get("eventSource"),
+                "EventTime": at,
+                "Resources": [{"ResourceName": name} for name in resources],
+                "CloudTrailEvent": text,
+            }
+            for at, (record, resources, text) in found[start : start + size]
+        ]
+    }
+    if start + size < len(found):
+        told["NextToken"] = str(start + size)
+    return json.dumps(told)
+
+
+CloudTrailResponse.lookup_events = lookup_events
+
+
 # What stands before AWS: the log, the limits, the faults.
 
 
@@ -161,10 +348,22 @@ class Call:
         signed = re.search(r"Credential=([^/]+)/[^/]+/([^/]+)/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
         key, self.region, self.service = signed.groups() if signed else ("", "", "")
         self.account = account_of(key)
-        self.is_json = environ["PATH_INFO"].startswith("/v2/")
+        path, query = environ["PATH_INFO"], parse_qs(environ.get("QUERY_STRING", ""))
+        self.is_json = path.startswith("/v2/") or "HTTP_X_AMZ_TARGET" in environ
         self.names = []
-        if self.is_json:
-            path = environ["PATH_INFO"]
+        if "HTTP_X_AMZ_TARGET" in environ:
+            self.operation = environ["HTTP_X_AMZ_TARGET"].rsplit(".", 1)[-1]
+            self.names = [each["AttributeValue"] for each in json.loads(body).get("LookupAttributes", [])]
+        elif path.startswith("/2013-04-01/"):
+            if path.endswith("/hostedzonesbyname"):
+                self.operation, self.names = "ListHostedZonesByName", query.get("dnsname", [])
+            elif found := re.fullmatch(r"/2013-04-01/hostedzone/([^/]+)(/rrset/?)?", path):
+                operations = {"GET": "ListResourceRecordSets" if found[2] else "GetHostedZone"}
+                self.operation = operations.get(environ["REQUEST_METHOD"], "other")
+                self.names = [found[1], *query.get("name", [])]
+            else:
+                self.operation = "other"
+        elif self.is_json:
             if path.endswith("/list-identities"):
                 self.operation = "ListEmailIdentities"
             elif found := re.fullmatch(r"/v2/email/identities/([^/]+)", path):
@@ -191,10 +390,10 @@ class Call:
         return None
 
     def is_too_soon(self):
-        if self.account not in LIMITS or self.service != "ses":
+        if (self.account, self.service) not in LIMITS:
             return False
-        rate, burst = LIMITS[self.account]
-        place, now = (self.account, self.region), time.monotonic()
+        rate, burst = LIMITS[self.account, self.service]
+        place, now = (self.account, self.service, self.region), time.monotonic()
         tokens, counted = TOKENS.get(place, (burst, now))
         tokens = min(burst, tokens + (now - counted) * rate)
         is_empty = tokens < 1
@@ -212,6 +411,13 @@ class Call:
             )
             headers = [("Content-Type", "text/xml")]
         return answer(start_response, status, headers, body)
+
+
+TOO_SOON = {
+    "ses": (429, "TooManyRequestsException", "Maximum sending rate exceeded."),
+    "route53": (400, "Throttling", "Rate exceeded"),
+    "cloudtrail": (400, "ThrottlingException", "Rate exceeded"),
+}
 
 
 def answer(start_response, status, headers, body):
@@ -249,7 +455,7 @@ def serve(aws):
                 }
             )
         if is_too_soon:
-            return call.error(start_response, 429, "TooManyRequestsException", "Maximum sending rate exceeded.")
+            return call.error(start_response, *TOO_SOON[call.service])
         fault = fault or {}
         time.sleep(fault.get("delay", 0))
         if fault.get("drop") == "at once":
@@ -282,10 +488,15 @@ def administer(environ, start_response, body):
     with LOCK:
         if what == "identities":
             put_identities(asked["account"], asked["region"], asked["identities"])
+        elif what == "zones":
+            put_zones(asked["account"], asked["zones"])
+            ZONES_A_PAGE[asked["account"]] = asked.get("page")
+        elif what == "events":
+            put_events(asked["account"], asked["region"], asked["events"])
         elif what == "faults":
             FAULTS[asked["account"]].append(asked)
         elif what == "limits":
-            LIMITS[asked["account"]] = (asked["rate"], asked["burst"])
+            LIMITS[asked["account"], asked.get("service", "ses")] = (asked["rate"], asked["burst"])
         elif what == "calls":
             account = parse_qs(environ["QUERY_STRING"])["account"][0]
             told = [call for call in CALLS if call["account"] == account]

@@ -6,11 +6,15 @@ use serde::Serialize;
 
 use super::diagnosis::Cause;
 use crate::error::LookupError;
-use crate::identity::{Expected, ExpectedValue};
+use crate::identity::{Expected, ExpectedValue, Targets};
 use crate::key_record::{KeyRecord, PublicKey};
 use crate::look::{Observation, Rcode, Response, Survey, Vantage};
 use crate::name::Name;
 use crate::record::RecordKind;
+
+/// The numbers of the types RRSIG and NSEC (RFC 4034 §3, §4).
+const RRSIG: u16 = 46;
+const NSEC: u16 = 47;
 
 /// How one expected record stands at one vantage point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -85,21 +89,31 @@ pub(super) enum Trouble {
     Unreachable,
     /// The answer was truncated, and TCP failed.
     Tcp,
-    /// The server refers to a deeper zone, which must be asked.
+    /// The record is an alias into another zone, of which too little is seen.
     Elsewhere,
     /// The question couldn't be sent from here.
     Here,
+    /// What must be there is itself only assumed.
+    Assumed,
 }
 
 /// Compares an expected record with what a vantage point answered; none if it wasn't asked there.
-pub(super) fn compare(expected: &Expected, vantage: &Vantage, survey: &Survey) -> Option<Finding> {
+pub(super) fn compare(
+    expected: &Expected,
+    targets: Targets,
+    vantage: &Vantage,
+    survey: &Survey,
+) -> Option<Finding> {
     let observation = survey.at(vantage, &expected.name, expected.value.kind())?;
     let sight = match trouble(observation, survey) {
         Some(trouble) => Sight::Nothing(trouble),
         None => {
             observation.outcome.as_ref().map_or(Sight::Nothing(Trouble::Here), |response| {
                 match &expected.value {
-                    ExpectedValue::Cname(target) => see_cname(expected, target, response, vantage, survey),
+                    ExpectedValue::Cname(target) => {
+                        let sight = see_cname(expected, target, response, vantage, survey);
+                        if targets == Targets::Assumed { without_assumption(sight, target) } else { sight }
+                    }
                     ExpectedValue::Key(_) | ExpectedValue::AnyKey => {
                         see_key(expected, response, vantage, survey)
                     }
@@ -140,12 +154,10 @@ pub(super) fn trouble(observation: &Observation, survey: &Survey) -> Option<Trou
         Rcode::REFUSED | Rcode::NOTAUTH if is_server => return Some(Trouble::Lame),
         _ => return Some(Trouble::Failing),
     }
-    if is_server && !response.authoritative {
-        let cut = response.referral().map(|(cut, _)| cut);
-        let leads_down = cut.is_some_and(|cut| {
-            name.is_at_or_below(cut) && survey.zone_of(name).is_none_or(|at| cut.is_below(&at.zone))
-        });
-        return Some(if leads_down { Trouble::Elsewhere } else { Trouble::Lame });
+    // Some servers clear AA once they have followed a CNAME; that they have authority their SOA shows.
+    let has_followed = !response.cnames(name).is_empty() && has_authority(&observation.vantage, name, survey);
+    if is_server && !response.authoritative && !has_followed {
+        return Some(Trouble::Lame);
     }
     let proves_something = response.rcode == Rcode::NXDOMAIN
         || !response.answers.is_empty()
@@ -153,9 +165,17 @@ pub(super) fn trouble(observation: &Observation, survey: &Survey) -> Option<Trou
     (!proves_something).then_some(Trouble::Failing)
 }
 
+/// Whether a server gives the SOA of the name's zone with authority.
+fn has_authority(vantage: &Vantage, name: &Name, survey: &Survey) -> bool {
+    let zone = survey.zone_of(name).map(|delegation| &delegation.zone);
+    zone.and_then(|zone| survey.at(vantage, zone, RecordKind::Soa))
+        .and_then(|observation| observation.outcome.as_ref().ok())
+        .is_some_and(|response| response.authoritative)
+}
+
 fn trouble_of(error: &LookupError) -> Trouble {
     match error {
-        LookupError::Malformed(_) => Trouble::Failing,
+        LookupError::Malformed(_) | LookupError::Tls(_) => Trouble::Failing,
         LookupError::TruncatedThenTcp(inner) if !inner.is_local() => Trouble::Tcp,
         // No route is the server's affair as long as other addresses of its family can be reached from here;
         // that is decided where all of them are in view.
@@ -176,25 +196,33 @@ fn see_cname(
 ) -> Sight {
     match response.cnames(&expected.name)[..] {
         [] => Sight::Absent,
-        [only] if has_text_beside(expected, vantage, survey) => {
-            let _ = only;
-            Sight::Conflict
-        }
+        [_] if has_data_beside(expected, vantage, survey) => Sight::Conflict,
         [only] if only == target => Sight::Holds,
         ref targets => Sight::Targets(targets.iter().map(|&target| target.clone()).collect()),
     }
 }
 
-/// Whether TXT records stand at the very name that has a CNAME.
-fn has_text_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
+/// What is left of a sight where the target's zone is only assumed: the same token in another zone may be right.
+fn without_assumption(sight: Sight, target: &Name) -> Sight {
+    match &sight {
+        Sight::Targets(seen) if seen.len() == 1 && seen[0].labels().next() == target.labels().next() => {
+            Sight::Nothing(Trouble::Assumed)
+        }
+        _ => sight,
+    }
+}
+
+/// Whether other records stand at the very name that has a CNAME, as far as they were asked for; those of DNSSEC may.
+fn has_data_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> bool {
     survey
-        .at(vantage, &expected.name, RecordKind::Txt)
-        .and_then(|observation| observation.outcome.as_ref().ok())
-        .is_some_and(|response| {
-            response
-                .answers
-                .iter()
-                .any(|record| record.name == expected.name && record.kind() == RecordKind::Txt)
+        .observations
+        .of(vantage)
+        .filter(|observation| observation.question.name == expected.name)
+        .filter_map(|observation| observation.outcome.as_ref().ok())
+        .flat_map(|response| &response.answers)
+        .any(|record| {
+            let may_be = matches!(record.kind(), RecordKind::Cname | RecordKind::Other(RRSIG | NSEC));
+            record.name == expected.name && !may_be
         })
 }
 
@@ -202,17 +230,30 @@ fn see_key(expected: &Expected, response: &Response, vantage: &Vantage, survey: 
     let name = &expected.name;
     let leads_away = response.chain_end(name) != name;
     if leads_away && vantage.is_authoritative() && response.texts(name).is_empty() {
-        // The selector is an alias into another zone, whose servers only a resolver asks.
-        let through_resolvers = survey
-            .resolvers
-            .iter()
-            .filter_map(|resolver| survey.at(resolver, name, RecordKind::Txt))
-            .filter(|observation| trouble(observation, survey).is_none())
-            .find_map(|observation| observation.outcome.as_ref().ok());
-        return through_resolvers
-            .map_or(Sight::Nothing(Trouble::Elsewhere), |response| judge_key(expected, response));
+        return see_key_through_resolvers(expected, survey);
     }
     judge_key(expected, response)
+}
+
+/// What the resolvers see of a selector that is an alias into another zone, whose servers aren't asked. One that sees
+/// the key is enough; that it isn't there is known once all say so.
+fn see_key_through_resolvers(expected: &Expected, survey: &Survey) -> Sight {
+    let mut sights = survey
+        .resolvers
+        .iter()
+        .filter_map(|resolver| survey.at(resolver, &expected.name, RecordKind::Txt))
+        .filter(|observation| trouble(observation, survey).is_none())
+        .filter_map(|observation| observation.outcome.as_ref().ok())
+        .map(|response| judge_key(expected, response));
+    let Some(first) = sights.next() else { return Sight::Nothing(Trouble::Elsewhere) };
+    if first == Sight::Holds {
+        return first;
+    }
+    let others: Vec<Sight> = sights.collect();
+    if others.contains(&Sight::Holds) {
+        return Sight::Holds;
+    }
+    if others.iter().all(|other| *other == first) { first } else { Sight::Nothing(Trouble::Elsewhere) }
 }
 
 fn judge_key(expected: &Expected, response: &Response) -> Sight {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::diagnosis::Evidence;
 use super::finding::State;
+use crate::look::Basis;
 
 /// Something that could not be looked at. It lowers certainty and is never read as an absence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -54,6 +55,10 @@ impl fmt::Display for Port {
 pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
     let survey = evidence.survey;
     let mut gaps = Vec::new();
+    if survey.basis != Basis::World {
+        let detail = "where the provider stands today was not judged".to_owned();
+        gaps.push(Gap { port: Port::IdentitySource, detail, transient: false });
+    }
     let mut add =
         |detail: String, transient: bool| gaps.push(Gap { port: Port::DnsLookup, detail, transient });
     if !survey.asks_servers {
@@ -62,13 +67,25 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
             false,
         );
     }
+    match &survey.basis {
+        Basis::World => {}
+        Basis::Servers => add(
+            "what resolvers see today was not judged: the question is what would be lost by the move"
+                .to_owned(),
+            false,
+        ),
+        Basis::Zone { title, notes } => {
+            add(format!("{title} was judged as though it were served; what is served today was not"), false);
+            notes.iter().for_each(|note| add(note.clone(), false));
+        }
+    }
     if !evidence.heard_anything() {
         return gaps;
     }
     for reason in &survey.lost {
         add(format!("the delegation was not found: {reason}"), true);
     }
-    for zone in survey.zones.iter().filter(|zone| zone.parent.is_none()) {
+    for zone in survey.zones.iter().filter(|zone| zone.parent.is_none() && !zone.supposed) {
         add(
             format!(
                 "no server of the zone above {0} could be asked: the name servers of {0} are those that a resolver \
@@ -83,8 +100,8 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
     }
     if evidence.servers_are_out_of_reach() {
         add(
-            "no name server answers while resolvers do: port 53 seems to be closed on the way out; \
-             --no-authoritative judges by resolvers alone"
+            "no name server could be heard: port 53 seems to be closed on the way out, or something on the way \
+             answers in their place; --no-authoritative judges by resolvers alone"
                 .to_owned(),
             false,
         );
@@ -100,6 +117,15 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
         if !excused.is_empty() {
             add(format!("this machine cannot reach {}", excused.join(", ")), false);
         }
+    }
+    for (record, vantage) in evidence.unseen_for_no_fault() {
+        add(format!("{} could not be judged at {vantage}", record.expected.name), true);
+    }
+    for zone in survey.zones.iter().filter(|zone| zone.left_out > 0) {
+        add(
+            format!("{} has more servers than are looked at; {} were left out", zone.zone, zone.left_out),
+            false,
+        );
     }
     let unseen = |authoritative: bool| {
         evidence.records.iter().any(|record| {

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Certainty, Change, DeadlineBasis, Depth, Diagnosis, Exposure, Finding, Gap, RecordReport, Report, Verdict,
+    Advice, Certainty, DeadlineBasis, Depth, Diagnosis, Exposure, Finding, Gap, RecordReport, Report, Verdict,
 };
+use crate::history::Change;
 use crate::identity::{ExpectedValue, IdentityId, VerificationSoa};
-use crate::look::Vantage;
+use crate::look::{Basis, Vantage};
 use crate::name::Name;
 
 /// The version of the schema; it changes only when a field changes its meaning.
@@ -22,6 +23,11 @@ impl Serialize for Report {
             id: &identity.id,
             domain: identity.domain(),
             at: to_second(self.at),
+            premise: match self.basis {
+                Basis::World => None,
+                Basis::Servers => Some("servers"),
+                Basis::Zone { .. } => Some("zone"),
+            },
             depth: self.depth,
             verdict: self.verdict,
             summary: &self.summary,
@@ -42,7 +48,7 @@ impl Serialize for Report {
                 error: verification.and_then(|verification| verification.error.as_deref()),
                 soa: verification.and_then(|verification| verification.soa.as_ref()),
             },
-            advice: [],
+            advice: self.advice.iter().map(advice).collect(),
             gaps: &self.gaps,
         }
         .serialize(serializer)
@@ -55,6 +61,7 @@ struct ReportJson<'a> {
     id: &'a IdentityId,
     domain: &'a Name,
     at: Timestamp,
+    premise: Option<&'static str>,
     depth: Depth,
     verdict: Verdict,
     summary: &'a str,
@@ -65,7 +72,7 @@ struct ReportJson<'a> {
     causes: Vec<CauseJson<'a>>,
     records: Vec<RecordJson<'a>>,
     provider: ProviderJson<'a>,
-    advice: [(); 0],
+    advice: Vec<AdviceJson<'a>>,
     gaps: &'a [Gap],
 }
 
@@ -92,6 +99,17 @@ fn cause(diagnosis: &Diagnosis) -> CauseJson<'_> {
         evidence: &diagnosis.evidence,
         changed_by: diagnosis.changed_by.as_ref(),
     }
+}
+
+#[derive(Serialize)]
+struct AdviceJson<'a> {
+    code: &'static str,
+    title: &'static str,
+    detail: &'a str,
+}
+
+fn advice(advice: &Advice) -> AdviceJson<'_> {
+    AdviceJson { code: advice.code(), title: advice.title(), detail: &advice.detail }
 }
 
 #[derive(Serialize)]
@@ -153,6 +171,8 @@ struct ExtendedErrorJson<'a> {
 fn observation(finding: &Finding) -> ObservationJson<'_> {
     let observation = &finding.observation;
     let response = observation.outcome.as_ref().ok();
+    // What was read from a zone has come over no network.
+    let came = response.filter(|_| !matches!(observation.vantage, Vantage::Zone { .. }));
     let name = &observation.question.name;
     ObservationJson {
         vantage: VantageJson {
@@ -161,7 +181,10 @@ fn observation(finding: &Finding) -> ObservationJson<'_> {
                 Vantage::Authoritative { server, .. } => server.as_ref(),
                 _ => None,
             },
-            address: observation.vantage.address().to_string(),
+            address: match &observation.vantage {
+                Vantage::Zone { title } => title.clone(),
+                vantage => vantage.address().to_string(),
+            },
         },
         state: finding.state.as_str(),
         rcode: response.map(|response| response.rcode.to_string()),
@@ -169,8 +192,8 @@ fn observation(finding: &Finding) -> ObservationJson<'_> {
         ttl: response.and_then(|response| {
             response.answers.iter().filter(|record| record.name == *name).map(|record| record.ttl).min()
         }),
-        elapsed_ms: response.map(|response| (response.elapsed.as_secs_f64() * 1e6).round() / 1e3),
-        transport: response.map(|response| response.transport.as_str()),
+        elapsed_ms: came.map(|response| (response.elapsed.as_secs_f64() * 1e6).round() / 1e3),
+        transport: came.map(|response| response.transport.as_str()),
         extended_error: response
             .and_then(|response| response.extended_errors.first())
             .map(|error| ExtendedErrorJson { code: error.code, name: error.name(), text: &error.text }),

@@ -1,18 +1,22 @@
 //! [`Report`]: one look, complete.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use jiff::{Span, Timestamp};
 use serde::Serialize;
 
-use super::diagnosis::{Evidence, diagnose};
+use super::advice::{Advice, advise};
+use super::diagnosis::{Evidence, diagnose, topic};
 use super::finding::compare;
 use super::gap::gaps;
 use super::text::Text;
 use super::verdict::verdict;
-use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, Verdict};
-use crate::identity::{Expected, Identity, IdentityId, ProviderStatus};
-use crate::look::{Delegation, Survey};
+use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, State, Verdict, Witnesses};
+use crate::history::Topic;
+use crate::identity::{Expected, Identity, IdentityId, ProviderStatus, Targets};
+use crate::look::{Basis, Delegation, Survey, Vantage};
+use crate::name::Name;
 
 /// The working deadline, in hours from the basis: the identity's own verification is given up after that.
 pub const WORKING_HOURS: i64 = 72;
@@ -26,6 +30,8 @@ pub struct Report {
     pub identity: Identity,
     /// When the look was taken.
     pub at: Timestamp,
+    /// What was taken for the servers of the domain: those that the world is sent to, or a premise.
+    pub basis: Basis,
     /// How much was looked at.
     pub depth: Depth,
     /// What it comes to.
@@ -40,6 +46,8 @@ pub struct Report {
     pub causes: Vec<Diagnosis>,
     /// Each expected record, and how it stands at each vantage point.
     pub records: Vec<RecordReport>,
+    /// What would be better otherwise; it changes no verdict.
+    pub advice: Vec<Advice>,
     /// What could not be looked at.
     pub gaps: Vec<Gap>,
 }
@@ -49,6 +57,8 @@ pub struct Report {
 pub struct RecordReport {
     /// What must be there.
     pub expected: Expected,
+    /// The zone in which the world looks for it, where that was found.
+    pub zone: Option<Name>,
     /// What each vantage point shows.
     pub findings: Vec<Finding>,
 }
@@ -74,6 +84,14 @@ pub struct Deadline {
     pub basis: DeadlineBasis,
 }
 
+impl Deadline {
+    /// Both deadlines, counted from `from`; none if they lie beyond the end of time.
+    pub fn counted_from(from: Timestamp, basis: DeadlineBasis) -> Option<Self> {
+        let after = |hours| from.checked_add(Span::new().hours(hours)).ok();
+        Some(Self { working: after(WORKING_HOURS)?, promised: after(PROMISED_HOURS)?, basis })
+    }
+}
+
 /// From what a deadline is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -81,6 +99,8 @@ pub struct Deadline {
 pub enum DeadlineBasis {
     /// Since when the status holds.
     StatusSince,
+    /// When the provider's notice was sent.
+    Notice,
     /// When the provider last saw the records.
     LastSuccess,
     /// When the status was first seen here.
@@ -91,40 +111,49 @@ impl Report {
     /// Judges what a look has seen. Pure: the same arguments give the same report.
     pub fn judge(
         identity: Identity,
-        expected: Vec<Expected>,
+        expected: &[Expected],
         survey: &Survey,
+        witnesses: &Witnesses,
         depth: Depth,
         at: Timestamp,
     ) -> Self {
-        let records: Vec<RecordReport> = expected
-            .into_iter()
-            .map(|expected| {
-                let servers = survey.zone_of(&expected.name).map_or_else(Vec::new, Delegation::vantages);
-                let vantages = servers.iter().chain(&survey.resolvers);
-                let findings = vantages.filter_map(|vantage| compare(&expected, vantage, survey)).collect();
-                RecordReport { expected, findings }
-            })
-            .collect();
-        let evidence = Evidence::new(&identity, &records, survey);
+        let records = compare_all(&identity, expected, survey);
+        let evidence = Evidence::new(&identity, &records, survey, witnesses, at);
         let causes = diagnose(&evidence);
         let (verdict, summary) = verdict(&evidence, &causes, depth);
+        let advice = if depth == Depth::Full { advise(&evidence, verdict) } else { Vec::new() };
         let mut gaps_seen = identity.gaps.clone();
         if depth == Depth::Full {
             gaps_seen.extend(gaps(&evidence));
         }
         let exposure = evidence.exposure();
         Self {
-            deadline: deadline(&identity, at),
+            deadline: if survey.basis == Basis::World { deadline(&identity, at) } else { None },
             at,
+            basis: survey.basis.clone(),
             depth,
             verdict,
             summary,
             exposure,
             causes,
+            advice,
             gaps: gaps_seen,
             records,
             identity,
         }
+    }
+
+    /// What a change history is to be asked about what was seen.
+    pub(crate) fn topic(
+        identity: &Identity,
+        expected: &[Expected],
+        survey: &Survey,
+        witnesses: &Witnesses,
+        at: Timestamp,
+    ) -> Topic {
+        let records = compare_all(identity, expected, survey);
+        let evidence = Evidence::new(identity, &records, survey, witnesses, at);
+        topic(&diagnose(&evidence), identity, &witnesses.zones)
     }
 
     /// The report on a domain of which no identity could be learnt: unknown, with the gaps that say why.
@@ -138,6 +167,7 @@ impl Report {
         Self {
             identity,
             at,
+            basis: Basis::World,
             depth,
             verdict: Verdict::Unknown,
             summary,
@@ -145,6 +175,7 @@ impl Report {
             exposure: Exposure::default(),
             causes: Vec::new(),
             records: Vec::new(),
+            advice: Vec::new(),
             gaps,
         }
     }
@@ -155,13 +186,13 @@ impl Report {
     }
 
     /// The text for people, 80 columns wide, plain or in colour.
-    pub fn text(&self, paint: Paint) -> impl fmt::Display {
-        Text { report: self, paint }
+    pub fn text(&self, paint: Paint) -> Text<'_> {
+        Text::new(self, paint)
     }
 
     /// Domain, verdict and reason in one line.
     pub fn line(&self, paint: Paint) -> String {
-        Text { report: self, paint }.headline()
+        self.text(paint).headline()
     }
 }
 
@@ -170,6 +201,55 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text(Paint::Plain).fmt(f)
     }
+}
+
+/// Each expected record, compared with what each vantage point answered.
+fn compare_all(identity: &Identity, expected: &[Expected], survey: &Survey) -> Vec<RecordReport> {
+    let compare_with = |targets: Targets| -> Vec<RecordReport> {
+        let reports = expected.iter().map(|expected| {
+            let findings = places_of(expected, survey)
+                .filter_map(|vantage| compare(expected, targets, &vantage, survey))
+                .filter(|finding| !is_referred_on(finding, expected, survey));
+            let zone = survey.zone_of(&expected.name).map(|delegation| delegation.zone.clone());
+            RecordReport { findings: findings.collect(), zone, expected: expected.clone() }
+        });
+        reports.collect()
+    };
+    let records = compare_with(identity.targets);
+    // One record that holds confirms the zone that was assumed for all of them.
+    let is_confirmed =
+        records.iter().flat_map(|record| &record.findings).any(|finding| finding.state == State::Holds);
+    match identity.targets {
+        Targets::Assumed if is_confirmed => compare_with(Targets::Told),
+        Targets::Assumed | Targets::Told => records,
+    }
+}
+
+/// The servers of the record's zone, those of the zones above that were asked too, and the resolvers; no address twice.
+fn places_of(expected: &Expected, survey: &Survey) -> impl Iterator<Item = Vantage> {
+    let mut zones: Vec<&Delegation> =
+        survey.zones.iter().filter(|zone| expected.name.is_at_or_below(&zone.zone)).collect();
+    zones.sort_by_key(|zone| std::cmp::Reverse(zone.zone.label_count()));
+    let mut seen = HashSet::new();
+    zones
+        .into_iter()
+        .flat_map(Delegation::vantages)
+        .chain(survey.resolvers.iter().cloned())
+        .filter(move |vantage| vantage.is_recursive() || seen.insert(vantage.address()))
+}
+
+/// Whether a server of a zone above only refers to a deeper zone that was looked at, as it must.
+fn is_referred_on(finding: &Finding, expected: &Expected, survey: &Survey) -> bool {
+    let Ok(response) = &finding.observation.outcome else { return false };
+    let Some((cut, _)) = response.referral() else { return false };
+    let address = finding.observation.vantage.address();
+    let own_zone = survey
+        .zones
+        .iter()
+        .filter(|zone| expected.name.is_at_or_below(&zone.zone))
+        .filter(|zone| zone.vantages().iter().any(|vantage| vantage.address() == address))
+        .max_by_key(|zone| zone.zone.label_count());
+    own_zone.is_some_and(|own| cut.is_below(&own.zone)) && survey.zones.iter().any(|zone| zone.zone == *cut)
 }
 
 /// The clock that runs while the provider still looks and doesn't find.
@@ -184,6 +264,5 @@ fn deadline(identity: &Identity, at: Timestamp) -> Option<Deadline> {
         (None, Some(success)) if is_lost => (success, DeadlineBasis::LastSuccess),
         _ => (at, DeadlineBasis::FirstSeen),
     };
-    let after = |hours| from.checked_add(Span::new().hours(hours)).ok();
-    Some(Deadline { working: after(WORKING_HOURS)?, promised: after(PROMISED_HOURS)?, basis })
+    Deadline::counted_from(from, basis)
 }

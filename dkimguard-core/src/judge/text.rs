@@ -2,9 +2,12 @@
 
 use std::fmt::{self, Write};
 
-use super::{Diagnosis, Report, State, Verdict};
-use crate::identity::ProviderStatus;
-use crate::look::Vantage;
+use jiff::Timestamp;
+
+use super::{Diagnosis, RecordReport, Report, State, Verdict};
+use crate::identity::{ExpectedValue, ProviderStatus};
+use crate::look::{Basis, Vantage};
+use crate::publish::Form;
 
 /// How wide the text is. Names and values that are longer stand whole, so that they can be copied.
 const WIDTH: usize = 80;
@@ -21,18 +24,31 @@ pub enum Paint {
     Ansi,
 }
 
-/// A report to be displayed.
-pub(super) struct Text<'a> {
-    pub(super) report: &'a Report,
-    pub(super) paint: Paint,
+/// A report as text for people, 80 columns wide; lines to paste stand whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    report: &'a Report,
+    paint: Paint,
+    /// The ways in which records to publish are written out, beside the lines of a zone file.
+    forms: &'static [Form],
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    pub(super) fn new(report: &'a Report, paint: Paint) -> Self {
+        Self { report, paint, forms: &[] }
+    }
+
+    /// The same, with the records to publish also as a Route 53 change batch, as Terraform and as Cloudflare's fields.
+    #[must_use]
+    pub fn with_forms(self) -> Self {
+        Self { forms: &[Form::ChangeBatch, Form::Terraform, Form::Cloudflare], ..self }
+    }
+
     /// Domain, verdict and reason in one line.
     pub(super) fn headline(&self) -> String {
         let report = self.report;
         let verdict = self.painted(report.verdict.as_str().to_uppercase(), report.verdict);
-        format!("{verdict}  {}: {}", domain(report), report.summary)
+        format!("{verdict}  {}: {}", domain(report), harmless(&report.summary))
     }
 
     fn painted(&self, text: String, verdict: Verdict) -> String {
@@ -58,8 +74,12 @@ impl Text<'_> {
             identity.signing_enabled.map(|on| if on { "signing on" } else { "signing off" }.to_owned()),
         );
         if let Some(verification) = &identity.verification {
-            words.extend(verification.error.as_ref().map(|error| format!("last met {error}")));
-            words.extend(verification.last_success.map(|at| format!("last success {at:.0}")));
+            let ago = |at| ago(at, self.report.at);
+            // What the provider met before all was well is nobody's trouble any more.
+            let error = verification.error.as_ref().filter(|_| self.report.verdict != Verdict::Healthy);
+            words.extend(error.map(|error| format!("last met {error}")));
+            words.extend(verification.last_checked.map(|at| format!("last looked {}", ago(at))));
+            words.extend(verification.last_success.map(|at| format!("last succeeded {}", ago(at))));
         }
         Some(words.join(", "))
     }
@@ -76,14 +96,34 @@ impl Text<'_> {
             wrapped(f, &format!("To do: {first}"), "   ")?;
         }
         for line in lines {
-            writeln!(f, "     {line}")?;
+            writeln!(f, "     {}", harmless(line))?;
         }
+        self.forms(f, cause)?;
         if let Some(change) = &cause.changed_by {
             wrapped(
                 f,
                 &format!("Changed by {} at {:.0}: {}", change.actor, change.at, change.action),
                 "   ",
             )?;
+        }
+        Ok(())
+    }
+
+    /// The records that the remedy is to publish, in each form.
+    fn forms(&self, f: &mut impl Write, cause: &Diagnosis) -> fmt::Result {
+        let to_publish = self.report.records.iter().filter(|record| {
+            cause.cause.publishes()
+                && cause.records.contains(&record.expected.name)
+                && record.expected.value != ExpectedValue::AnyKey
+        });
+        let to_publish: Vec<&RecordReport> = to_publish.collect();
+        let Some(first) = to_publish.first() else { return Ok(()) };
+        let zone = first.zone.as_ref().unwrap_or(self.report.identity.domain());
+        for form in self.forms {
+            writeln!(f, "   {}:", form.title())?;
+            for line in form.of(to_publish.iter().map(|record| &record.expected), zone).lines() {
+                writeln!(f, "{}", format!("     {line}").trim_end())?;
+            }
         }
         Ok(())
     }
@@ -101,11 +141,8 @@ impl Text<'_> {
             let cells = chunk.len() * 9;
             let longest = vantages.iter().map(|vantage| place(vantage).len()).max().unwrap_or(0);
             let column = longest.min(WIDTH - cells - 2);
-            write!(f, "  {:column$}", "")?;
-            for number in (start..).take(chunk.len()) {
-                write!(f, "  {:7}", format!("[{number}]"))?;
-            }
-            writeln!(f)?;
+            let numbers = (start..).take(chunk.len()).map(|number| format!("{:7}", format!("[{number}]")));
+            writeln!(f, "  {:column$}  {}", "", numbers.collect::<Vec<_>>().join("  ").trim_end())?;
             for vantage in vantages {
                 let place = place(vantage);
                 if place.len() > column {
@@ -114,15 +151,11 @@ impl Text<'_> {
                 } else {
                     write!(f, "  {place:column$}")?;
                 }
-                for record in chunk {
-                    let state = record
-                        .findings
-                        .iter()
-                        .find(|finding| finding.observation.vantage == *vantage)
-                        .map(|finding| finding.state);
-                    write!(f, "  {}", self.cell(state))?;
-                }
-                writeln!(f)?;
+                let cells = chunk.iter().map(|record| {
+                    let here = record.findings.iter().find(|finding| finding.observation.vantage == *vantage);
+                    self.cell(here.map(|finding| finding.state))
+                });
+                writeln!(f, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
             }
             for (number, record) in (start..).zip(chunk) {
                 let value = record.expected.value.to_string();
@@ -150,14 +183,20 @@ impl fmt::Display for Text<'_> {
         let report = self.report;
         let verdict = self.painted(report.verdict.as_str().to_uppercase(), report.verdict);
         writeln!(f, "{verdict}  {}", domain(report))?;
-        wrapped(f, &capitalised(&report.summary), "")?;
+        wrapped(f, &format!("{}.", capitalised(&report.summary)), "")?;
         if let Some(provider) = self.provider() {
             wrapped(f, &provider, "")?;
         }
-        if report.exposure.bad > 0 {
+        let when = match report.basis {
+            Basis::World => Some("now"),
+            Basis::Servers => Some("after the move"),
+            // It is on no address yet.
+            Basis::Zone { .. } => None,
+        };
+        if let (Some(when), true) = (when, report.exposure.bad > 0) {
             writeln!(
                 f,
-                "{} of {} name server addresses would fail a validator now.",
+                "{} of {} name server addresses would fail a validator {when}.",
                 report.exposure.bad, report.exposure.of
             )?;
         }
@@ -175,6 +214,12 @@ impl fmt::Display for Text<'_> {
         if !report.records.is_empty() {
             writeln!(f, "\nRecords by place")?;
             self.table(f)?;
+        }
+        if !report.advice.is_empty() {
+            writeln!(f, "\nAdvice")?;
+            for advice in &report.advice {
+                bullet(f, &format!("{} ({})", advice.detail, advice.code()))?;
+            }
         }
         let said = |gap: &&super::Gap| gap.detail != report.summary;
         if report.gaps.iter().any(|gap| said(&gap)) {
@@ -211,6 +256,18 @@ fn place(vantage: &Vantage) -> String {
     }
 }
 
+/// How long ago something was: `41 h ago`.
+fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs();
+    match seconds {
+        ..0 => format!("at {then:.0}"),
+        0..120 => format!("{seconds} s ago"),
+        120..7200 => format!("{} min ago", seconds / 60),
+        7200..259_200 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
@@ -224,11 +281,17 @@ fn bullet(f: &mut impl Write, text: &str) -> fmt::Result {
     fill(f, text, "   - ", "     ")
 }
 
-fn fill(f: &mut impl Write, text: &str, first: &str, rest: &str) -> fmt::Result {
+/// Writes a text, wrapped; words that are longer than a line stand whole.
+pub(super) fn fill(f: &mut impl Write, text: &str, first: &str, rest: &str) -> fmt::Result {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(first)
         .subsequent_indent(rest)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    writeln!(f, "{}", textwrap::fill(text, options))
+    writeln!(f, "{}", textwrap::fill(&harmless(text), options))
+}
+
+/// A text without characters that a terminal obeys: providers and histories pass on what strangers wrote.
+fn harmless(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }

@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::diagnosis::Evidence;
+use super::diagnosis::{Evidence, count_records};
 use super::finding::State;
-use super::{Depth, Diagnosis};
+use super::{Cause, Depth, Diagnosis};
 use crate::identity::ProviderStatus;
+use crate::look::Basis;
+use crate::name::Name;
 
 /// What a look comes to. The order is that of the worst: failing, degraded, unknown, healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -54,8 +56,9 @@ pub struct Exposure {
 pub(super) fn verdict(evidence: &Evidence<'_>, causes: &[Diagnosis], depth: Depth) -> (Verdict, String) {
     let worst = causes.iter().map(|cause| cause.impact).max().unwrap_or(Verdict::Healthy);
     if worst != Verdict::Healthy {
+        let first = causes.iter().find(|cause| cause.impact != Verdict::Healthy);
         let summary =
-            causes.iter().find(|cause| cause.impact != Verdict::Healthy).map(|cause| cause.summary.clone());
+            first.map(|cause| loss(evidence, causes, cause).unwrap_or_else(|| cause.summary.clone()));
         return (worst, summary.unwrap_or_default());
     }
     if evidence.records.is_empty() {
@@ -65,6 +68,10 @@ pub(super) fn verdict(evidence: &Evidence<'_>, causes: &[Diagnosis], depth: Dept
         return (Verdict::Unknown, doubt);
     }
     let sound = soundness(evidence, depth);
+    if evidence.survey.basis != Basis::World {
+        // What the provider says of today is no part of the question.
+        return (Verdict::Healthy, sound);
+    }
     match &evidence.identity.status {
         ProviderStatus::Success => (Verdict::Healthy, sound),
         ProviderStatus::Unknown => {
@@ -75,6 +82,39 @@ pub(super) fn verdict(evidence: &Evidence<'_>, causes: &[Diagnosis], depth: Dept
             format!("{sound}; the provider says {status}, which this version does not know"),
         ),
     }
+}
+
+/// What would be lost if the premise were so, where there is one.
+fn loss(evidence: &Evidence<'_>, causes: &[Diagnosis], first: &Diagnosis) -> Option<String> {
+    let by = match &evidence.survey.basis {
+        Basis::World => return None,
+        Basis::Servers => "would be lost by the move".to_owned(),
+        Basis::Zone { title, .. } => format!("would be lost if {title} were served"),
+    };
+    let mut names: Vec<&Name> = Vec::new();
+    for cause in causes.iter().filter(|cause| cause.impact >= Verdict::Degraded) {
+        for name in &cause.records {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    let counted = count_records(names.len(), evidence.records.len());
+    let Exposure { bad, of } = evidence.exposure();
+    let at = match first.impact {
+        Verdict::Failing => String::new(),
+        Verdict::Degraded => format!(" at {bad} of {of} name server addresses"),
+        Verdict::Healthy | Verdict::Unknown => return None,
+    };
+    let reason = match first.cause {
+        Cause::ServerLame
+        | Cause::ServerFailing
+        | Cause::ServerUnreachable
+        | Cause::TxtUnanswerable
+        | Cause::TcpUnanswerable => first.summary.clone(),
+        _ => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    Some(format!("{counted} {by}{at}: {reason}"))
 }
 
 /// Why the records can't be called sound although no cause was found.
@@ -91,9 +131,13 @@ fn doubt(evidence: &Evidence<'_>, depth: Depth) -> Option<String> {
         if asks_servers && !holds(true) {
             return Some(format!("no name server could be asked for {name}"));
         }
-        if !holds(false) {
+        // Nobody's resolver knows what isn't so yet.
+        if evidence.survey.basis == Basis::World && !holds(false) {
             return Some(format!("no resolver confirms {name}"));
         }
+    }
+    if let Some((record, vantage)) = evidence.unseen_for_no_fault().next() {
+        return Some(format!("{} could not be judged at {vantage}", record.expected.name));
     }
     if evidence.unlooked_servers().next().is_some() {
         return Some("not every name server could be found".to_owned());
@@ -106,6 +150,12 @@ fn soundness(evidence: &Evidence<'_>, depth: Depth) -> String {
         1 => "the DKIM record holds".to_owned(),
         count => format!("all {count} DKIM records hold"),
     };
+    match (&evidence.survey.basis, evidence.exposure().of) {
+        (Basis::World, _) => {}
+        (Basis::Servers, 1) => return format!("{records} at the one name server address"),
+        (Basis::Servers, of) => return format!("{records} at all {of} name server addresses"),
+        (Basis::Zone { title, .. }, _) => return format!("{records} in {title}"),
+    }
     let resolvers = evidence
         .survey
         .resolvers
@@ -120,6 +170,8 @@ fn soundness(evidence: &Evidence<'_>, depth: Depth) -> String {
         })
         .count();
     let resolvers = match resolvers {
+        // Each record has its own, and none has all.
+        0 => "several resolvers together".to_owned(),
         1 => "1 resolver".to_owned(),
         count => format!("{count} resolvers"),
     };

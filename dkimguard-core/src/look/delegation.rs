@@ -20,6 +20,10 @@ use crate::record::{Record, RecordData, RecordKind};
 
 /// How many servers of the top-level domain are looked up; two that answer would do.
 const GUIDES_ABOVE: usize = 4;
+/// How many servers of one zone are looked at; the largest delegations in use have 13.
+const MOST_SERVERS: usize = 32;
+/// How many addresses of one server are looked at.
+const MOST_ADDRESSES: usize = 16;
 
 /// The servers that a zone is delegated to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,12 @@ pub struct Delegation {
     pub given_by_zone: Vec<Name>,
     /// The servers, first the parent's in the parent's order, then those that only the zone gives.
     pub servers: Vec<Server>,
+    /// How many servers and addresses were left out, because there were too many.
+    pub left_out: usize,
+    /// Where else the zone is asked, without a server's name; only where the delegation is supposed.
+    pub unnamed: Vec<Vantage>,
+    /// Whether nobody has delegated the zone so, and it is looked at as though.
+    pub supposed: bool,
 }
 
 /// One name server and its addresses.
@@ -73,6 +83,9 @@ impl Delegation {
             given_by_parent: Vec::new(),
             given_by_zone: Vec::new(),
             servers: Vec::new(),
+            left_out: 0,
+            unnamed: Vec::new(),
+            supposed: false,
         };
         for name in names {
             delegation.add_server(&name);
@@ -80,20 +93,31 @@ impl Delegation {
         delegation
     }
 
-    /// Every address, with the name of its server; an address of two names comes once.
+    /// A delegation that nobody has made, to these places and to servers that are added.
+    pub(super) fn supposed(zone: Name, unnamed: Vec<Vantage>) -> Self {
+        Self { unnamed, supposed: true, ..Self::new(zone, []) }
+    }
+
+    /// Every address, with the name of its server, then the places without a name; an address of two names comes
+    /// once.
     pub fn vantages(&self) -> Vec<Vantage> {
         let mut seen = BTreeSet::new();
         self.servers
             .iter()
             .flat_map(|server| server.addresses.iter().map(move |address| (server, *address)))
-            .filter(|(_, address)| seen.insert(*address))
             .map(|(server, address)| Vantage::Authoritative { server: Some(server.name.clone()), address })
+            .chain(self.unnamed.iter().cloned())
+            .filter(|vantage| seen.insert(vantage.address()))
             .collect()
     }
 
     /// Adds a server unless it is there; whether it was added.
     pub(super) fn add_server(&mut self, name: &Name) -> bool {
         if self.servers.iter().any(|server| server.name == *name) {
+            return false;
+        }
+        if self.servers.len() >= MOST_SERVERS {
+            self.left_out += 1;
             return false;
         }
         self.servers.push(Server { name: name.clone(), addresses: Vec::new(), lookup: AddressLookup::Open });
@@ -114,6 +138,10 @@ impl Delegation {
         let mut added = Vec::new();
         for address in addresses {
             if !server.addresses.contains(&address) {
+                if server.addresses.len() >= MOST_ADDRESSES {
+                    self.left_out += 1;
+                    continue;
+                }
                 server.addresses.push(address);
                 if !known.contains(&address) {
                     added.push(Vantage::Authoritative { server: Some(name.clone()), address });
@@ -139,7 +167,7 @@ pub(super) struct Guide<'a> {
 }
 
 /// A look-up of a server's addresses, for several to wait for.
-type Lookup<'a> = Shared<BoxFuture<'a, (Vec<IpAddr>, AddressLookup)>>;
+type Lookup<'a> = Shared<BoxFuture<'a, FoundAddresses>>;
 
 /// The resolvers that show the way.
 #[derive(Debug)]
@@ -173,24 +201,8 @@ impl<'a> Guide<'a> {
         }
     }
 
-    /// What authoritative servers answered on the way down.
-    pub(super) fn into_steps(self) -> Vec<Observation> {
-        self.steps.into_inner().unwrap_or_default()
-    }
-
-    /// Why an address gave no answer on the way down, if every question to it timed out.
-    pub(super) fn silence_of(&self, address: SocketAddr) -> Option<LookupError> {
-        let steps = self.steps.lock().ok()?;
-        let mut outcomes = steps.iter().filter(|step| step.vantage.address() == address).map(|s| &s.outcome);
-        let first = outcomes.next()?;
-        match first {
-            Err(error @ LookupError::Timeout { .. }) if outcomes.all(Result::is_err) => Some(error.clone()),
-            _ => None,
-        }
-    }
-
-    /// What comes of `work`. All that it asks of this guide must be asked in here, for look-ups that were begun move
-    /// on by themselves, whether or not anything waits for them.
+    /// What comes of `work`. Meanwhile look-ups that it has begun move on, whether or not it waits for them by now;
+    /// without this they begin when they are first waited for.
     pub(super) async fn accompany<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
@@ -203,18 +215,50 @@ impl<'a> Guide<'a> {
         .await
     }
 
-    /// The delegation of the deepest zone in which `target` lies.
-    pub(super) async fn find(&self, target: &Name) -> Result<Delegation, LostWay> {
+    /// Keeps what authoritative servers answered to other questions on the way.
+    pub(super) fn keep_steps(&self, more: impl IntoIterator<Item = Observation>) {
+        if let Ok(mut steps) = self.steps.lock() {
+            steps.extend(more);
+        }
+    }
+
+    /// Asks the servers of the top-level domain for its SOA: whether any name server can be reached from here.
+    pub(super) async fn control(&self, target: &Name) {
+        if let Ok(start) = self.start(target).await {
+            self.ask_zone(&start, &Question::new(start.zone.clone(), RecordKind::Soa)).await;
+        }
+    }
+
+    /// What authoritative servers answered on the way down.
+    pub(super) fn into_steps(self) -> Vec<Observation> {
+        self.steps.into_inner().unwrap_or_default()
+    }
+
+    /// Why an address gave no answer on the way down, if every question to it timed out: one about the delegation and
+    /// one about the zone's SOA at least, for some servers ignore the first kind.
+    pub(super) fn silence_of(&self, address: SocketAddr) -> Option<LookupError> {
+        let steps = self.steps.lock().ok()?;
+        let here: Vec<&Observation> = steps.iter().filter(|step| step.vantage.address() == address).collect();
+        let asked_for_soa = here.iter().any(|step| step.question.kind == RecordKind::Soa);
+        let error = here.iter().find_map(|step| step.outcome.as_ref().err())?;
+        let is_silent = here.iter().all(|step| matches!(step.outcome, Err(LookupError::Timeout { .. })));
+        (asked_for_soa && is_silent).then(|| error.clone())
+    }
+
+    /// The delegation of the deepest zone in which `target` lies, and before it those of the zones above that are
+    /// somebody's own and no registry's: each of their servers must refer to the next.
+    pub(super) async fn find(&self, target: &Name) -> Result<Vec<Delegation>, LostWay> {
         let lost = match self.start(target).await {
-            Ok(start) => match self.descend(start, target).await {
-                Descent { reached, silent_at: Some(_) } if reached.parent.is_none() => {
-                    LostWay { reason: format!("no name server of {} gives an answer", reached.zone) }
+            Ok(start) => {
+                let Descent { passed, reached, silent_at } = self.descend(start, target).await;
+                if silent_at.is_none() || reached.parent.is_some() {
+                    return Ok(passed.into_iter().chain([reached]).collect());
                 }
-                Descent { reached, .. } => return Ok(reached),
-            },
+                LostWay { reason: format!("no name server of {} gives an answer", reached.zone) }
+            }
             Err(lost) => lost,
         };
-        self.as_resolvers_see(target).await.ok_or(lost)
+        self.as_resolvers_see(target).await.map(|delegation| vec![delegation]).ok_or(lost)
     }
 
     /// The servers of the top-level domain, or of the root where the resolvers don't know that domain.
@@ -242,8 +286,9 @@ impl<'a> Guide<'a> {
     }
 
     /// Follows referrals as far as they lead towards the target.
-    async fn descend(&self, start: Delegation, target: &Name) -> Descent {
+    pub(super) async fn descend(&self, start: Delegation, target: &Name) -> Descent {
         let mut here = start;
+        let mut passed = Vec::new();
         loop {
             // Where the zone's servers are silent, the resolvers don't find them either: make that one wait, not two.
             for server in &here.servers {
@@ -275,7 +320,7 @@ impl<'a> Guide<'a> {
                     break;
                 }
             }
-            let Some(mut next) = next else { return Descent { reached: here, silent_at } };
+            let Some(mut next) = next else { return Descent { passed, reached: here, silent_at } };
             next.parent = Some(here.zone.clone());
             next.parent_addresses = here.vantages().iter().map(Vantage::address).collect();
             next.given_by_parent = next.servers.iter().map(|server| server.name.clone()).collect();
@@ -283,7 +328,9 @@ impl<'a> Guide<'a> {
             if next.servers.iter().all(|server| server.addresses.is_empty()) {
                 self.look_up_all(&mut next).await;
             }
-            here = next;
+            let is_own = here.supposed || (here.parent.is_some() && here.zone.registered_domain().is_some());
+            let above = std::mem::replace(&mut here, next);
+            passed.extend(is_own.then_some(above));
         }
     }
 
@@ -319,23 +366,21 @@ impl<'a> Guide<'a> {
     async fn look_up_all(&self, delegation: &mut Delegation) {
         let names: Vec<Name> = delegation.servers.iter().map(|server| server.name.clone()).collect();
         let found = join_all(names.iter().map(|name| self.addresses(name))).await;
-        for (name, (addresses, lookup)) in names.iter().zip(found) {
-            delegation.add_addresses(name, addresses);
-            delegation.set_lookup(name, lookup);
+        for (name, found) in names.iter().zip(found) {
+            delegation.take_addresses(name, found);
         }
     }
 
     /// The addresses of a server, IPv4 first, through the resolvers, which are asked once.
-    pub(super) async fn addresses(&self, name: &Name) -> (Vec<SocketAddr>, AddressLookup) {
-        let (addresses, lookup) = self.lookup(name).await;
-        (addresses.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect(), lookup)
+    pub(super) async fn addresses(&self, name: &Name) -> FoundAddresses {
+        self.lookup(name).await
     }
 
     /// The look-up of a server's addresses, begun if it wasn't.
     fn lookup(&self, name: &Name) -> Lookup<'a> {
         let begin = || {
-            let (resolvers, name) = (Arc::clone(&self.resolvers), name.clone());
-            let lookup = async move { resolvers.addresses(&name).await }.boxed().shared();
+            let (resolvers, name, port) = (Arc::clone(&self.resolvers), name.clone(), self.port);
+            let lookup = async move { resolvers.addresses(&name, port).await }.boxed().shared();
             if let Ok(under_way) = self.under_way.lock() {
                 under_way.push(lookup.clone());
             }
@@ -346,22 +391,35 @@ impl<'a> Guide<'a> {
         lookups.entry(name.clone()).or_insert_with(begin).clone()
     }
 
-    /// What a zone's servers answer: all at once, the first answer that has authority or refers downwards. One after
-    /// the other, each silent server would cost a time-out.
+    /// What a zone's servers answer: all at once, the first answer that has authority or refers downwards. A few after
+    /// the others, silent ones among the first would cost a time-out of their own.
     async fn ask_zone(&self, zone: &Delegation, question: &Question) -> Option<Response> {
         let vantages = zone.vantages();
         let mut asks: FuturesUnordered<_> = vantages
             .iter()
-            .map(|vantage| async move {
-                let outcome = self.dns.ask(question, vantage).await;
-                Observation { question: question.clone(), vantage: vantage.clone(), outcome }
+            .flat_map(|vantage| {
+                // That a server is silent is believed once it is silent about its own zone too.
+                let soa = Question::new(zone.zone.clone(), RecordKind::Soa);
+                let control = zone.parent.is_some().then_some(soa);
+                [Some(question.clone()), control]
+                    .into_iter()
+                    .flatten()
+                    .map(move |question| (question, vantage))
+            })
+            .map(|(question, vantage)| async move {
+                let outcome = self.dns.ask(&question, vantage).await;
+                Observation { question, vantage: vantage.clone(), outcome }
             })
             .collect();
         while let Some(step) = asks.next().await {
+            let is_answer = step.question.kind == question.kind;
             let leads_on = step.outcome.as_ref().is_ok_and(|response| {
-                response.referral().map_or(response.authoritative && is_definite(response), |(cut, _)| {
-                    cut.is_below(&zone.zone) && question.name.is_at_or_below(cut)
-                })
+                is_answer
+                    && response
+                        .referral()
+                        .map_or(response.authoritative && is_definite(response), |(cut, _)| {
+                            cut.is_below(&zone.zone) && question.name.is_at_or_below(cut)
+                        })
             });
             let response = step.outcome.as_ref().ok().cloned();
             if let Ok(mut steps) = self.steps.lock() {
@@ -379,7 +437,7 @@ impl Resolvers<'_> {
     /// What a resolver answers: the world's view first, this machine's own only where there is no other.
     async fn ask(&self, question: &Question) -> Result<Response, LostWay> {
         match self.race(question).await {
-            Raced::Definite(response) => Ok(response),
+            Raced::Definite(response, _) => Ok(response),
             Raced::Useless(rcode) => {
                 let came = rcode.map_or_else(|| "no answer".to_owned(), |rcode| rcode.to_string());
                 Err(LostWay { reason: format!("asked for {question}, the resolvers gave {came}") })
@@ -387,7 +445,9 @@ impl Resolvers<'_> {
         }
     }
 
-    /// Asks all resolvers at once; the first definite answer of one that isn't the system's counts.
+    /// Asks all resolvers at once. The first answer with data, or with proof that the name is there without, counts;
+    /// that a name doesn't exist is believed once no resolver says otherwise, and this machine's own resolvers
+    /// where there is no other.
     async fn race(&self, question: &Question) -> Raced {
         let silent = self.silent.lock().map(|silent| silent.clone()).unwrap_or_default();
         let mut asks: FuturesUnordered<_> = self
@@ -396,22 +456,29 @@ impl Resolvers<'_> {
             .filter(|resolver| !silent.contains(resolver))
             .map(|resolver| async move { (resolver, self.dns.ask(question, resolver).await) })
             .collect();
-        let mut own_view = None;
-        let mut rcode = None;
+        let (mut own_view, mut denial, mut rcode) = (None, None, None);
         while let Some((resolver, outcome)) = asks.next().await {
             self.note(resolver, &outcome);
             match outcome {
                 Ok(response) if is_definite(&response) => {
-                    if !matches!(resolver, Vantage::System { .. }) {
-                        return Raced::Definite(response);
+                    let is_own = matches!(resolver, Vantage::System { .. });
+                    let has_proof = response.rcode == Rcode::NOERROR
+                        && (!response.answers.is_empty() || response.proof_of_absence().is_some());
+                    match (is_own, has_proof) {
+                        (false, true) => return Raced::Definite(response, View::World),
+                        (false, false) => denial = denial.or(Some(response)),
+                        (true, _) => own_view = own_view.or(Some(response)),
                     }
-                    own_view.get_or_insert(response);
                 }
                 Ok(response) => rcode = Some(response.rcode),
                 Err(_) => {}
             }
         }
-        own_view.map_or(Raced::Useless(rcode), Raced::Definite)
+        match (denial, own_view) {
+            (Some(response), _) => Raced::Definite(response, View::World),
+            (None, Some(response)) => Raced::Definite(response, View::Own),
+            (None, None) => Raced::Useless(rcode),
+        }
     }
 
     fn note(&self, resolver: &Vantage, outcome: &Result<Response, LookupError>) {
@@ -428,55 +495,95 @@ impl Resolvers<'_> {
     }
 
     /// The addresses of a server, IPv4 first, through the resolvers.
-    async fn addresses(&self, name: &Name) -> (Vec<IpAddr>, AddressLookup) {
+    async fn addresses(&self, name: &Name, port: u16) -> FoundAddresses {
         let asked = join_all(
             [RecordKind::A, RecordKind::Aaaa]
                 .map(|kind| async move { self.race(&Question::new(name.clone(), kind)).await }),
         )
         .await;
-        let mut addresses = Vec::new();
+        let mut found =
+            FoundAddresses { addresses: Vec::new(), lookup: AddressLookup::None, view: View::World };
         let mut refusal = None;
         let mut unseen = false;
         for answer in asked {
             match answer {
-                Raced::Definite(response) => {
+                Raced::Definite(response, view) => {
                     let end = response.chain_end(name);
-                    let found = response.answers.iter().filter(|record| record.name == *end);
-                    addresses.extend(found.filter_map(|record| address(&record.data)));
+                    let records = response.answers.iter().filter(|record| record.name == *end);
+                    let addresses = records.filter_map(|record| address(&record.data));
+                    found.addresses.extend(addresses.map(|ip| SocketAddr::new(ip, port)));
+                    if view == View::Own {
+                        found.view = View::Own;
+                    }
                 }
                 Raced::Useless(Some(rcode)) => refusal = Some(rcode),
                 Raced::Useless(None) => unseen = true,
             }
         }
-        let lookup = match (addresses.is_empty(), unseen, refusal) {
+        found.lookup = match (found.addresses.is_empty(), unseen, refusal) {
             (false, ..) => AddressLookup::Found,
             (true, true, _) => AddressLookup::Unseen,
             (true, false, Some(rcode)) => AddressLookup::Unresolvable(rcode),
             (true, false, None) => AddressLookup::None,
         };
-        (addresses, lookup)
+        found
     }
 }
 
+/// Whose view of the DNS an answer shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// Everybody's.
+    World,
+    /// That of this machine's own resolvers, which may serve private zones.
+    Own,
+}
+
+/// What a look-up of a server's addresses found.
+#[derive(Clone, Debug)]
+pub(super) struct FoundAddresses {
+    addresses: Vec<SocketAddr>,
+    lookup: AddressLookup,
+    view: View,
+}
+
 /// How far referrals led.
-struct Descent {
-    reached: Delegation,
+pub(super) struct Descent {
+    /// The zones on the way that are somebody's own.
+    pub(super) passed: Vec<Delegation>,
+    pub(super) reached: Delegation,
     /// The name that no server of the zone reached would answer for, where that ended the descent.
     silent_at: Option<Name>,
 }
 
 impl Delegation {
-    pub(super) fn set_lookup(&mut self, name: &Name, lookup: AddressLookup) {
+    /// Adds a server with what a look-up of its addresses found, on this port.
+    pub(super) fn suppose_server(&mut self, name: &Name, found: FoundAddresses, port: u16) {
+        let addresses =
+            found.addresses.into_iter().map(|address| SocketAddr::new(address.ip(), port)).collect();
+        self.add_server(name);
+        self.take_addresses(name, FoundAddresses { addresses, ..found });
+    }
+
+    /// Takes what a look-up of a server's addresses found; the new ones are given back. A private view adds nothing
+    /// to what the parent says.
+    pub(super) fn take_addresses(&mut self, name: &Name, found: FoundAddresses) -> Vec<Vantage> {
+        let mut has_glue = false;
         if let Some(server) = self.servers.iter_mut().find(|server| server.name == *name) {
-            server.lookup = lookup;
+            server.lookup = found.lookup;
+            has_glue = !server.addresses.is_empty();
         }
+        if has_glue && found.view == View::Own {
+            return Vec::new();
+        }
+        self.add_addresses(name, found.addresses)
     }
 }
 
 /// What came of asking several resolvers at once.
 enum Raced {
     /// One of them knows.
-    Definite(Response),
+    Definite(Response, View),
     /// None does; the code that one of them answered, if any answered at all.
     Useless(Option<Rcode>),
 }

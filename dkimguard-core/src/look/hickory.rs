@@ -249,6 +249,7 @@ impl DnsLookup for Hickory {
             }
             Vantage::Authoritative { .. } => return Err(LookupError::Unsupported("name servers")),
             Vantage::Resolver { .. } => return Err(LookupError::Unsupported("resolvers by address")),
+            Vantage::Zone { .. } => return Err(LookupError::Unsupported("zones that are not served")),
         };
         read_response(&response, question, transport, started.elapsed())
     }

@@ -4,44 +4,166 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Places;
-use super::survey::{glance, survey};
-use crate::identity::{Identity, ProviderStatus};
-use crate::judge::{Depth, Gap, Port, Report};
-use crate::ports::DnsLookup;
+use super::premise::survey_supposing;
+use super::survey::{Survey, glance, survey};
+use super::{Places, Premise};
+use crate::error::{ParseNameError, ProviderError};
+use crate::identity::{Expected, Identity};
+use crate::judge::{Depth, Gap, Port, Report, Witnesses};
+use crate::name::Name;
+use crate::ports::{ChangeHistory, DnsLookup, ZoneView};
 
 /// Looks at identities, from the same places.
 #[derive(Clone, Debug)]
 pub struct Look {
     dns: Arc<dyn DnsLookup>,
     places: Places,
+    zones: Option<Arc<dyn ZoneView>>,
+    history: Option<Arc<dyn ChangeHistory>>,
 }
 
 impl Look {
     /// A look through this engine, from these places.
     pub fn new(dns: Arc<dyn DnsLookup>, places: Places) -> Self {
-        Self { dns, places }
+        Self { dns, places, zones: None, history: None }
+    }
+
+    /// Looks at the zones that the DNS host holds too, at [`Depth::Full`].
+    #[must_use]
+    pub fn with_zones(mut self, zones: Arc<dyn ZoneView>) -> Self {
+        self.zones = Some(zones);
+        self
+    }
+
+    /// Asks the change history too, at [`Depth::Full`]: one question a look, about what explains most.
+    #[must_use]
+    pub fn with_history(mut self, history: Arc<dyn ChangeHistory>) -> Self {
+        self.history = Some(history);
+        self
     }
 
     /// Takes one look. It changes nothing, and ends within the engine's own time limits.
     ///
     /// `seed` makes the random name beside the records and, at [`Depth::Quick`], chooses the resolver; give
     /// another for each look. At [`Depth::Full`] a healthy domain costs about five questions a record and place.
-    pub async fn take(&self, mut identity: Identity, depth: Depth, at: Timestamp, seed: u64) -> Report {
+    pub async fn take(&self, identity: Identity, depth: Depth, at: Timestamp, seed: u64) -> Report {
+        self.take_with(identity, Witnesses::default(), depth, at, seed).await
+    }
+
+    /// Takes one look, in the light of what others tell: how the records stood before, the selectors of earlier.
+    pub async fn take_with(
+        &self,
+        identity: Identity,
+        mut witnesses: Witnesses,
+        depth: Depth,
+        at: Timestamp,
+        seed: u64,
+    ) -> Report {
         let expected = match identity.expected() {
             Ok(expected) => expected,
-            Err(error) => {
-                let detail = format!("a selector makes no DNS name: {error}");
-                identity.status = ProviderStatus::Unknown;
-                let gap = Gap { port: Port::IdentitySource, detail, transient: false };
-                return Report::without_identity(identity.id, at, depth, vec![gap]);
-            }
+            Err(error) => return without_names(identity, &error, depth, at),
         };
         let dns = &*self.dns;
-        let survey = match depth {
-            Depth::Quick => glance(dns, &self.places, &expected, seed).await,
-            Depth::Full => survey(dns, &self.places, identity.domain(), &expected, seed).await,
-        };
-        Report::judge(identity, expected, &survey, depth, at)
+        if depth == Depth::Quick {
+            let survey = glance(dns, &self.places, &expected, seed).await;
+            return Report::judge(identity, &expected, &survey, &witnesses, depth, at);
+        }
+        let survey = survey(dns, &self.places, &identity, &expected, seed).await;
+        let gaps = self.hear(&mut witnesses, &identity, &expected, &survey, at).await;
+        let mut report = Report::judge(identity, &expected, &survey, &witnesses, depth, at);
+        report.gaps.extend(gaps);
+        report
     }
+
+    /// Takes one look at what would be so if the premise were: before a move, not after it.
+    ///
+    /// Only the servers of the premise are judged, and those that they refer to. What resolvers see and where the
+    /// provider stands today isn't part of it, and the report has a gap for each; the zone's host and the change
+    /// history aren't asked. A zone that isn't served costs no question to anybody, unless it delegates the names of
+    /// the records on.
+    pub async fn take_supposing(
+        &self,
+        identity: Identity,
+        premise: &Premise,
+        at: Timestamp,
+        seed: u64,
+    ) -> Report {
+        let expected = match identity.expected() {
+            Ok(expected) => expected,
+            Err(error) => return without_names(identity, &error, Depth::Full, at),
+        };
+        let domain = identity.domain();
+        let survey = survey_supposing(&*self.dns, &self.places, premise, domain, &expected, seed).await;
+        Report::judge(identity, &expected, &survey, &premise.witnesses(&expected), Depth::Full, at)
+    }
+
+    /// Asks the zone's host, then the history, whose topic follows from what is wrong.
+    async fn hear(
+        &self,
+        witnesses: &mut Witnesses,
+        identity: &Identity,
+        expected: &[Expected],
+        survey: &Survey,
+        at: Timestamp,
+    ) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        if let Some(zones) = &self.zones {
+            for zone in zones_of_interest(identity.domain(), survey) {
+                let below =
+                    identity.domain().child("_domainkey").unwrap_or_else(|_| identity.domain().clone());
+                match zones.zones(&zone, &below).await {
+                    Ok(found) => witnesses.zones.extend(found),
+                    Err(error) => gaps.push(gap(Port::ZoneView, &error)),
+                }
+            }
+        }
+        if let Some(history) = &self.history {
+            let topic = Report::topic(identity, expected, survey, witnesses, at);
+            match history.changes(&topic).await {
+                Ok(told) => {
+                    witnesses.changes.extend(told.changes);
+                    gaps.extend(told.bound.map(|bound| {
+                        let detail = format!("the change history was read in part: {bound}");
+                        Gap { port: Port::ChangeHistory, detail, transient: false }
+                    }));
+                }
+                Err(error) => gaps.push(gap(Port::ChangeHistory, &error)),
+            }
+        }
+        gaps
+    }
+}
+
+/// The report on an identity whose selectors make no names.
+fn without_names(identity: Identity, error: &ParseNameError, depth: Depth, at: Timestamp) -> Report {
+    let detail = format!("a selector makes no DNS name: {error}");
+    let gap = Gap { port: Port::IdentitySource, detail, transient: false };
+    Report::without_identity(identity.id, at, depth, vec![gap])
+}
+
+/// The zones whose host is asked: those in which the records lie, the zone above a cut below the domain, and the
+/// domain itself where no delegation was found.
+fn zones_of_interest(domain: &Name, survey: &Survey) -> Vec<Name> {
+    let mut names: Vec<Name> = Vec::new();
+    for delegation in &survey.zones {
+        let above = delegation.parent.iter().filter(|_| delegation.zone.is_below(domain));
+        for zone in std::iter::once(&delegation.zone).chain(above) {
+            // A registry's zone is nobody's hosted zone.
+            if zone.registered_domain().is_some() && !names.contains(zone) {
+                names.push(zone.clone());
+            }
+        }
+    }
+    if names.is_empty() {
+        names.push(domain.clone());
+    }
+    names
+}
+
+/// What a failed call leaves unknown.
+fn gap(port: Port, error: &ProviderError) -> Gap {
+    let because = std::iter::successors(std::error::Error::source(error), |error| error.source())
+        .map(|error| format!(": {error}"))
+        .collect::<String>();
+    Gap { port, detail: format!("{error}{because}"), transient: error.is_transient() }
 }

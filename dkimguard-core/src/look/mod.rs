@@ -8,7 +8,9 @@ pub mod hickory;
 #[allow(clippy::module_inception)]
 mod look;
 mod observation;
+mod observations;
 mod places;
+mod premise;
 mod survey;
 #[cfg(feature = "wire")]
 pub mod wire;
@@ -18,6 +20,8 @@ pub use delegation::{AddressLookup, Delegation, Server};
 pub use dns::Dns;
 pub use look::Look;
 pub use observation::{ExtendedError, Observation, Question, Rcode, Response, Transport, Vantage};
+pub use observations::Observations;
 pub use places::{Authoritative, DNS_PORT, Places};
-pub use survey::Survey;
+pub use premise::{Premise, PremiseServer, UnservedZone};
+pub use survey::{Basis, Survey};
 pub(crate) use survey::{doubled_name, without_underscore};

@@ -1,12 +1,16 @@
 //! [`Question`], [`Vantage`], [`Response`], [`Observation`]: what was asked, from where, and what came back.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::error::LookupError;
 use crate::name::Name;
 use crate::record::{Record, RecordData, RecordKind, Soa, Txt};
+
+/// How many CNAMEs are followed one after the other.
+const MOST_LINKS: usize = 16;
 
 /// What is asked. A plain question has CD and DO clear; RD follows from the [`Vantage`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -92,10 +96,15 @@ pub enum Vantage {
         /// The path of the service: `/dns-query`.
         path: String,
     },
+    /// A zone that no server serves yet, answered for as a server of it would.
+    Zone {
+        /// What it is called: the path of its file.
+        title: String,
+    },
 }
 
 impl Vantage {
-    /// The address asked.
+    /// The address asked; of a zone that isn't served the unspecified one, port 0.
     pub fn address(&self) -> SocketAddr {
         match self {
             Self::Authoritative { address, .. }
@@ -103,6 +112,7 @@ impl Vantage {
             | Self::System { address }
             | Self::Tls { address, .. }
             | Self::Https { address, .. } => *address,
+            Self::Zone { .. } => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
         }
     }
 
@@ -111,18 +121,19 @@ impl Vantage {
         !self.is_authoritative()
     }
 
-    /// Whether it is a zone's name server.
+    /// Whether it is a zone's name server, or a zone that is answered for as by one.
     pub fn is_authoritative(&self) -> bool {
-        matches!(self, Self::Authoritative { .. })
+        matches!(self, Self::Authoritative { .. } | Self::Zone { .. })
     }
 
-    /// The kind in the JSON: `authoritative`, `resolver`, `system`, `https`.
+    /// The kind in the JSON: `authoritative`, `resolver`, `system`, `https`, `zone`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Authoritative { .. } => "authoritative",
             Self::Resolver { .. } | Self::Tls { .. } => "resolver",
             Self::System { .. } => "system",
             Self::Https { .. } => "https",
+            Self::Zone { .. } => "zone",
         }
     }
 }
@@ -139,6 +150,7 @@ impl fmt::Display for Vantage {
             Self::Https { address, server_name, path } => {
                 write!(f, "https://{server_name}{path} ({address})")
             }
+            Self::Zone { title } => f.write_str(title),
         }
     }
 }
@@ -204,19 +216,23 @@ impl Response {
     /// Where the chain of CNAMEs that starts at this name ends, as far as the answer shows it.
     pub fn chain_end<'a>(&'a self, name: &'a Name) -> &'a Name {
         let mut end = name;
-        // A chain has at most as many links as the answer has records; a loop ends there too.
-        for _ in 0..self.answers.len() {
+        // Resolvers follow fewer links than this; a loop ends here too.
+        for _ in 0..MOST_LINKS {
             match self.cnames(end).first() {
-                Some(next) => end = next,
+                Some(next) if *next != name => end = next,
+                // It leads back to where it began, or no further.
+                Some(_) => return name,
                 None => break,
             }
         }
         end
     }
 
-    /// The TXT records at the end of the chain that starts at this name.
+    /// The distinct TXT records at the end of the chain that starts at this name; a record that is sent twice is
+    /// one (RFC 2181 §5).
     pub fn texts<'a>(&'a self, name: &'a Name) -> Vec<&'a Txt> {
         let end = self.chain_end(name);
+        let mut seen = HashSet::new();
         self.answers
             .iter()
             .filter(|record| record.name == *end)
@@ -224,6 +240,7 @@ impl Response {
                 RecordData::Txt(txt) => Some(txt),
                 _ => None,
             })
+            .filter(|txt| seen.insert(*txt))
             .collect()
     }
 
@@ -454,7 +471,7 @@ mod tests {
             (&["a CNAME b", "a TXT k"], &["b"], "b", &[]),
             // Strings are joined within a record, never across records.
             (&["a TXT v=DKIM1; |p=AB", "a TXT CD"], &[], "a", &["v=DKIM1; p=AB", "CD"]),
-            (&["a TXT k", "a TXT k"], &[], "a", &["k", "k"]),
+            (&["a TXT k", "a TXT k"], &[], "a", &["k"]),
             (&["a TXT "], &[], "a", &[""]),
         ];
         for (lines, cnames, end, texts) in table {

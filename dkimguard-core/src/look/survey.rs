@@ -1,14 +1,15 @@
 //! [`Survey`]: every expected record, asked at every vantage point.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
 
 use futures_util::future::{BoxFuture, FutureExt, join, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt, iter};
 
-use super::delegation::{AddressLookup, Delegation, Guide};
-use super::{Authoritative, Observation, Places, Question, Rcode, Vantage};
+use super::delegation::{AddressLookup, Delegation, FoundAddresses, Guide};
+use super::{Authoritative, Observation, Observations, Places, Question, Rcode, Vantage};
 use crate::error::LookupError;
-use crate::identity::{Expected, ExpectedValue};
+use crate::identity::{Expected, ExpectedValue, Identity};
+use crate::key_record::KeyRecord;
 use crate::name::Name;
 use crate::ports::DnsLookup;
 use crate::record::{RecordData, RecordKind};
@@ -16,12 +17,16 @@ use crate::record::{RecordData, RecordKind};
 /// How many questions one server has before it at a time; enough for all about one identity, so that a silent
 /// server costs one time-out and not several.
 const PER_SERVER: usize = 64;
+/// How many name servers are read of one server's answer about its zone.
+const MOST_NAMED: usize = 64;
 /// How many of the parent's addresses of a family get a control question.
 const CONTROLS: usize = 2;
 
 /// What was asked and what came back, at every vantage point. Nothing in it is judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
+    /// What is taken for the servers of the domain.
+    pub basis: Basis,
     /// The zones in which the expected records lie, and the servers that they are delegated to.
     pub zones: Vec<Delegation>,
     /// The resolvers that were asked.
@@ -31,11 +36,29 @@ pub struct Survey {
     /// A name beside the expected ones that nobody has published; only a wildcard answers for it.
     pub sibling: Option<Name>,
     /// What was asked about the records.
-    pub observations: Vec<Observation>,
+    pub observations: Observations,
     /// What was asked of servers above and on the way down; they show what can be reached from here.
     pub steps: Vec<Observation>,
     /// Why a delegation could not be found.
     pub lost: Vec<String>,
+}
+
+/// What a survey takes for the servers of the domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Basis {
+    /// Those that the world is sent to.
+    #[default]
+    World,
+    /// Those that somebody named, whether or not anything is delegated to them.
+    Servers,
+    /// None yet: a zone answers that isn't served.
+    Zone {
+        /// What the zone is called.
+        title: String,
+        /// What whoever reads the report should know of it.
+        notes: Vec<String>,
+    },
 }
 
 impl Survey {
@@ -49,36 +72,20 @@ impl Survey {
 
     /// The plain question about a name at a vantage point: the last that was answered, else the last.
     pub fn at(&self, vantage: &Vantage, name: &Name, kind: RecordKind) -> Option<&Observation> {
-        let asked = |observation: &&Observation| {
-            let question = &observation.question;
-            observation.vantage == *vantage
-                && question.kind == kind
-                && question.name == *name
-                && !question.checking_disabled
-                && !question.dnssec_ok
-        };
-        let mut all = self.observations.iter().filter(asked).rev();
-        let last = all.next()?;
-        if last.outcome.is_ok() {
-            return Some(last);
-        }
-        Some(all.find(|observation| observation.outcome.is_ok()).unwrap_or(last))
+        self.observations.at(vantage, name, kind)
     }
 
     /// The question about a name with the CD bit, at a resolver.
     pub fn unchecked_at(&self, vantage: &Vantage, name: &Name, kind: RecordKind) -> Option<&Observation> {
-        self.observations.iter().find(|observation| {
+        self.observations.of(vantage).find(|observation| {
             let question = &observation.question;
-            observation.vantage == *vantage
-                && question.checking_disabled
-                && question.kind == kind
-                && question.name == *name
+            question.checking_disabled && question.kind == kind && question.name == *name
         })
     }
 
     /// All observations, those on the way down included.
     pub fn everything(&self) -> impl Iterator<Item = &Observation> {
-        self.observations.iter().chain(&self.steps)
+        self.observations.iter().chain(self.steps.iter())
     }
 }
 
@@ -86,26 +93,26 @@ impl Survey {
 pub(super) async fn survey(
     dns: &dyn DnsLookup,
     places: &Places,
-    domain: &Name,
+    identity: &Identity,
     expected: &[Expected],
     seed: u64,
 ) -> Survey {
-    let sibling = expected
-        .first()
-        .and_then(|expected| expected.name.parent())
-        .and_then(|keys| keys.child(format!("x{seed:016x}")).ok());
+    let domain = identity.domain();
+    let beside = questions_beside(identity);
+    let sibling = random_sibling(expected, seed);
     // Without servers, the resolvers must tell the causes apart too; the zone is most likely the domain.
     let clues = match places.authoritative {
         Authoritative::Ask { .. } => None,
         Authoritative::Skip => Some((domain, sibling.as_ref())),
     };
-    let through_resolvers = survey_resolvers(dns, &places.resolvers, expected, clues);
+    let through_resolvers = survey_resolvers(dns, &places.resolvers, expected, &beside, clues);
     let mut survey = match places.authoritative {
-        Authoritative::Skip => Survey { observations: through_resolvers.await, ..Survey::default() },
+        Authoritative::Skip => {
+            Survey { observations: through_resolvers.await.into_iter().collect(), ..Survey::default() }
+        }
         Authoritative::Ask { port } => {
             let guide = Guide::new(dns, &places.resolvers, port);
-            let at_servers = survey_servers(dns, &guide, domain, expected, sibling.as_ref());
-            let at_servers = guide.accompany(at_servers);
+            let at_servers = guide.accompany(survey_servers(dns, &guide, domain, expected, sibling.as_ref()));
             let (mut survey, through_resolvers) = join(at_servers, through_resolvers).await;
             survey.observations.extend(through_resolvers);
             survey.steps.extend(guide.into_steps());
@@ -118,6 +125,12 @@ pub(super) async fn survey(
     survey
 }
 
+/// A name beside the expected ones that nobody has published.
+pub(super) fn random_sibling(expected: &[Expected], seed: u64) -> Option<Name> {
+    let keys = expected.first()?.name.parent()?;
+    keys.child(format!("x{seed:016x}")).ok()
+}
+
 /// Asks each expected record once, of one resolver; and where that gives nothing, a control question.
 pub(super) async fn glance(dns: &dyn DnsLookup, places: &Places, expected: &[Expected], seed: u64) -> Survey {
     let mut survey = Survey::default();
@@ -126,20 +139,30 @@ pub(super) async fn glance(dns: &dyn DnsLookup, places: &Places, expected: &[Exp
     let Some(resolver) = turn.and_then(|turn| places.resolvers.get(turn)) else { return survey };
     let questions =
         expected.iter().map(|expected| Question::new(expected.name.clone(), expected.value.kind()));
-    survey.observations = ask_all(dns, resolver, questions.collect()).await;
-    if survey.observations.iter().all(|observation| observation.outcome.is_err()) {
+    survey.observations.extend(ask_all(dns, resolver, questions.collect()).await);
+    if !survey.observations.iter().any(is_definite) {
         survey.observations.extend(ask_all(dns, resolver, vec![control_question()]).await);
     }
     survey.resolvers.push(resolver.clone());
     survey
 }
 
+/// Whether an answer came that says that something is there, or that it isn't.
+fn is_definite(observation: &Observation) -> bool {
+    let is_definite = |rcode| matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+    observation.outcome.as_ref().is_ok_and(|response| is_definite(response.rcode))
+}
+
 /// What anybody who answers at all can answer.
-fn control_question() -> Question {
+pub(super) fn control_question() -> Question {
     Question::new(Name::root(), RecordKind::Ns)
 }
 
-async fn ask_all(dns: &dyn DnsLookup, vantage: &Vantage, questions: Vec<Question>) -> Vec<Observation> {
+pub(super) async fn ask_all(
+    dns: &dyn DnsLookup,
+    vantage: &Vantage,
+    questions: Vec<Question>,
+) -> Vec<Observation> {
     iter(questions)
         .map(|question| async move {
             let outcome = dns.ask(&question, vantage).await;
@@ -157,60 +180,66 @@ async fn survey_servers(
     expected: &[Expected],
     sibling: Option<&Name>,
 ) -> Survey {
-    let mut survey = Survey::default();
+    let mut zones: Vec<Delegation> = Vec::new();
+    let mut reasons = Vec::new();
+    for found in join_all(targets(domain, expected).iter().map(|target| guide.find(target))).await {
+        match found {
+            Ok(found) => add_unknown(&mut zones, found),
+            Err(lost) => reasons.push(lost.reason),
+        }
+    }
+    Survey { lost: reasons, ..survey_zones(dns, guide, zones, expected, sibling).await }
+}
+
+/// The names whose zones are sought: those right above the records.
+pub(super) fn targets(domain: &Name, expected: &[Expected]) -> Vec<Name> {
     let mut targets: Vec<Name> = expected.iter().filter_map(|expected| expected.name.parent()).collect();
     if targets.is_empty() {
         targets.push(domain.clone());
     }
     targets.sort();
     targets.dedup();
-    for found in join_all(targets.iter().map(|target| guide.find(target))).await {
-        match found {
-            Ok(delegation) if survey.zones.iter().any(|known| known.zone == delegation.zone) => {}
-            Ok(delegation) => survey.zones.push(delegation),
-            Err(lost) => survey.lost.push(lost.reason),
-        }
-    }
-    let zones = std::mem::take(&mut survey.zones);
-    let surveys = zones.iter().map(|delegation| {
-        let deepest = |name: &Name| {
-            zones
-                .iter()
-                .filter(|zone| name.is_at_or_below(&zone.zone))
-                .map(|zone| zone.zone.label_count())
-                .max()
-        };
-        let here: Vec<&Expected> = expected
-            .iter()
-            .filter(|expected| {
-                expected.name.is_at_or_below(&delegation.zone)
-                    && deepest(&expected.name) == Some(delegation.zone.label_count())
-            })
-            .collect();
-        survey_zone(dns, guide, delegation.clone(), here, sibling)
-    });
+    targets
+}
+
+/// Surveys these zones, and those into which a record is referred on.
+pub(super) async fn survey_zones(
+    dns: &dyn DnsLookup,
+    guide: &Guide<'_>,
+    zones: Vec<Delegation>,
+    expected: &[Expected],
+    sibling: Option<&Name>,
+) -> Survey {
+    let mut survey = Survey::default();
+    let surveys = zones.into_iter().map(|delegation| survey_zone(dns, guide, delegation, expected, sibling));
     for (delegation, observations) in join_all(surveys).await {
         survey.zones.push(delegation);
         survey.observations.extend(observations);
     }
     // A record may be a zone of its own; only its zone's servers know, and they have just said so.
-    let known: Vec<Name> = survey.zones.iter().map(|delegation| delegation.zone.clone()).collect();
-    let known = &known;
-    let cuts = expected.iter().filter_map(|expected| Some((expected, cut_at(&survey, &expected.name)?)));
-    let looks = cuts.map(|(expected, cut)| async move {
-        let delegation = guide.find(&cut).await.ok()?;
-        if known.contains(&delegation.zone) {
-            return None;
-        }
-        Some(survey_zone(dns, guide, delegation, vec![expected], sibling).await)
-    });
-    for (delegation, observations) in join_all(looks).await.into_iter().flatten() {
-        if survey.zones.iter().all(|known| known.zone != delegation.zone) {
-            survey.zones.push(delegation);
-            survey.observations.extend(observations);
-        }
+    let mut cuts: Vec<Name> =
+        expected.iter().filter_map(|expected| cut_at(&survey, &expected.name)).collect();
+    cuts.sort();
+    cuts.dedup();
+    let mut deeper: Vec<Delegation> = Vec::new();
+    for found in join_all(cuts.iter().map(|cut| guide.find(cut))).await.into_iter().flatten() {
+        add_unknown(&mut deeper, found);
+    }
+    deeper.retain(|found| survey.zones.iter().all(|known| known.zone != found.zone));
+    let surveys = deeper.into_iter().map(|delegation| survey_zone(dns, guide, delegation, expected, sibling));
+    for (delegation, observations) in join_all(surveys).await {
+        survey.zones.push(delegation);
+        survey.observations.extend(observations);
     }
     survey
+}
+
+pub(super) fn add_unknown(zones: &mut Vec<Delegation>, found: Vec<Delegation>) {
+    for delegation in found {
+        if zones.iter().all(|known| known.zone != delegation.zone) {
+            zones.push(delegation);
+        }
+    }
 }
 
 /// The deeper zone that a server of the record's zone refers to.
@@ -226,23 +255,27 @@ fn cut_at(survey: &Survey, name: &Name) -> Option<Name> {
 
 /// What one of the things under way has come to.
 enum Event {
-    Addresses(Name, Vec<SocketAddr>, AddressLookup),
+    Addresses(Name, FoundAddresses),
     Surveyed(Vec<Observation>),
 }
 
-/// Surveys every address of every server of a zone, those included that come up on the way.
+/// Surveys every address of every server of a zone, and of those that the parent's servers name beside them.
 async fn survey_zone(
     dns: &dyn DnsLookup,
     guide: &Guide<'_>,
     mut delegation: Delegation,
-    expected: Vec<&Expected>,
+    expected: &[Expected],
     sibling: Option<&Name>,
 ) -> (Delegation, Vec<Observation>) {
     let zone = delegation.zone.clone();
+    let expected: Vec<&Expected> =
+        expected.iter().filter(|expected| expected.name.is_at_or_below(&zone)).collect();
+    // What servers say that only the zone names is not followed further, or a hostile zone would lead on for ever.
+    let given: BTreeSet<Name> = delegation.servers.iter().map(|server| server.name.clone()).collect();
     let look_up = |name: Name| -> BoxFuture<'_, Event> {
         async move {
-            let (addresses, lookup) = guide.addresses(&name).await;
-            Event::Addresses(name, addresses, lookup)
+            let found = guide.addresses(&name).await;
+            Event::Addresses(name, found)
         }
         .boxed()
     };
@@ -263,16 +296,17 @@ async fn survey_zone(
     let mut observations = Vec::new();
     while let Some(event) = under_way.next().await {
         match event {
-            Event::Addresses(name, addresses, lookup) => {
-                delegation.set_lookup(&name, lookup);
-                under_way.extend(delegation.add_addresses(&name, addresses).into_iter().map(ask));
+            Event::Addresses(name, found) => {
+                under_way.extend(delegation.take_addresses(&name, found).into_iter().map(ask));
             }
             Event::Surveyed(surveyed) => {
-                for name in servers_given(&surveyed, &zone) {
-                    if !delegation.given_by_zone.contains(&name) {
-                        delegation.given_by_zone.push(name.clone());
+                for name in servers_given(&surveyed, &zone, &given) {
+                    if delegation.given_by_zone.contains(&name) {
+                        continue;
                     }
-                    if delegation.add_server(&name) {
+                    delegation.given_by_zone.push(name.clone());
+                    // Of a supposed delegation, the servers that somebody named are the whole question.
+                    if !delegation.supposed && delegation.add_server(&name) {
                         under_way.push(look_up(name));
                     }
                 }
@@ -300,12 +334,16 @@ fn controls(delegation: &Delegation) -> Vec<(Question, Vantage)> {
         .collect()
 }
 
-/// The zone's own NS set, where an authoritative answer in these observations gives it.
-fn servers_given(observations: &[Observation], zone: &Name) -> Vec<Name> {
+/// The zone's own NS set, where servers that the parent names give it with authority.
+fn servers_given(observations: &[Observation], zone: &Name, by: &BTreeSet<Name>) -> Vec<Name> {
     observations
         .iter()
         .filter(|observation| {
-            observation.question.kind == RecordKind::Ns && observation.question.name == *zone
+            let is_by = match &observation.vantage {
+                Vantage::Authoritative { server: Some(server), .. } => by.contains(server),
+                _ => false,
+            };
+            is_by && observation.question.kind == RecordKind::Ns && observation.question.name == *zone
         })
         .filter_map(|observation| observation.outcome.as_ref().ok())
         .filter(|response| response.authoritative)
@@ -315,6 +353,7 @@ fn servers_given(observations: &[Observation], zone: &Name) -> Vec<Name> {
             RecordData::Ns(name) => Some(name.clone()),
             _ => None,
         })
+        .take(MOST_NAMED)
         .collect()
 }
 
@@ -331,24 +370,39 @@ async fn survey_server(
     let mut questions =
         vec![Question::new(zone.clone(), RecordKind::Soa), Question::new(zone.clone(), RecordKind::Ns)];
     questions.extend(expected.iter().flat_map(|expected| record_questions(expected)));
+    // A CNAME must be alone; an address beside it shows only when it is asked for.
+    let aliases = expected.iter().filter(|expected| expected.value.target().is_some());
+    questions.extend(aliases.map(|expected| Question::new(expected.name.clone(), RecordKind::A)));
     if let Some(error) = silence {
         let silent =
             |question| Observation { question, vantage: vantage.clone(), outcome: Err(error.clone()) };
         return questions.into_iter().map(silent).collect();
     }
     let mut observations = ask_all(dns, &vantage, questions).await;
+    // What was lost on the way is asked again. What a server never answers isn't: that would cost another time-out.
     let lost: Vec<Question> = observations
         .iter()
-        .filter(|observation| matches!(observation.outcome, Err(LookupError::Timeout { .. })))
+        .filter(|observation| {
+            is_lost(observation) && !is_silent_about(&observations, observation.question.kind)
+        })
         .map(|observation| observation.question.clone())
         .collect();
-    if lost.len() < observations.len() {
-        // The server answers, so what was lost was lost on the way, or is what it never answers.
-        observations.extend(ask_all(dns, &vantage, lost).await);
-    }
-    let clues = clue_questions(expected.iter().copied(), &observations, zone, sibling);
+    observations.extend(ask_all(dns, &vantage, lost).await);
+    let mut clues = clue_questions(expected.iter().copied(), &observations, zone, sibling);
+    clues.retain(|question| !is_silent_about(&observations, question.kind));
     observations.extend(ask_all(dns, &vantage, clues).await);
     observations
+}
+
+fn is_lost(observation: &Observation) -> bool {
+    matches!(observation.outcome, Err(LookupError::Timeout { .. }))
+}
+
+/// Whether a server lets several questions of a type go without an answer, and all of them.
+fn is_silent_about(observations: &[Observation], kind: RecordKind) -> bool {
+    let mut of_kind = observations.iter().filter(|observation| observation.question.kind == kind).peekable();
+    let all_lost = of_kind.clone().all(is_lost);
+    all_lost && of_kind.by_ref().nth(1).is_some() || observations.iter().all(is_lost)
 }
 
 /// What is asked about a record: its own type; and for a CNAME TXT as well, since the provider and receivers ask that.
@@ -369,7 +423,10 @@ fn wants_clues(expected: &Expected, observations: &[Observation]) -> bool {
                 && matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
             let is_there = match &expected.value {
                 ExpectedValue::Cname(target) => response.cnames(&expected.name) == [target],
-                ExpectedValue::Key(_) | ExpectedValue::AnyKey => !response.texts(&expected.name).is_empty(),
+                ExpectedValue::Key(_) | ExpectedValue::AnyKey => match response.texts(&expected.name)[..] {
+                    [text] => KeyRecord::parse(&text.joined()).is_ok(),
+                    _ => false,
+                },
             };
             can_know && !is_there
         })
@@ -388,8 +445,9 @@ fn clue_questions<'a>(
         let names = doubled_name(&expected.name, zone).into_iter().chain(without_underscore(&expected.name));
         questions.extend(names.map(|name| Question::new(name, kind)));
         if kind == RecordKind::Cname {
-            let addresses = [RecordKind::A, RecordKind::Aaaa];
-            questions.extend(addresses.map(|kind| Question::new(expected.name.clone(), kind)));
+            questions.extend(
+                [RecordKind::A, RecordKind::Aaaa].map(|kind| Question::new(expected.name.clone(), kind)),
+            );
         }
     }
     if let (Some(sibling), false) = (sibling, questions.is_empty()) {
@@ -410,15 +468,34 @@ pub(crate) fn without_underscore(name: &Name) -> Option<Name> {
         .ok()
 }
 
+/// What is asked for advice: the MAIL FROM domain's MX and SPF, and the DMARC policy of the domain and of its
+/// organisational domain.
+fn questions_beside(identity: &Identity) -> Vec<Question> {
+    let mut questions = Vec::new();
+    if let Some(mail_from) = &identity.mail_from {
+        questions.extend(
+            [RecordKind::Mx, RecordKind::Txt].map(|kind| Question::new(mail_from.domain.clone(), kind)),
+        );
+    }
+    let domain = identity.domain();
+    let organisation = domain.registered_domain().filter(|organisation| organisation != domain);
+    let places = [Some(domain.clone()), organisation];
+    let policies = places.into_iter().flatten().filter_map(|place| place.child("_dmarc").ok());
+    questions.extend(policies.map(|name| Question::new(name, RecordKind::Txt)));
+    questions
+}
+
 /// Asks each resolver each record, and what tells a broken signature from a broken server.
 async fn survey_resolvers(
     dns: &dyn DnsLookup,
     resolvers: &[Vantage],
     expected: &[Expected],
+    beside: &[Question],
     clues: Option<(&Name, Option<&Name>)>,
 ) -> Vec<Observation> {
     let looks = resolvers.iter().map(|resolver| {
         let mut questions = vec![control_question()];
+        questions.extend_from_slice(beside);
         for expected in expected {
             questions.extend(record_questions(expected));
             let target = expected.value.target();
@@ -427,23 +504,24 @@ async fn survey_resolvers(
         ask_all(dns, resolver, questions)
     });
     let first: Vec<Vec<Observation>> = join_all(looks).await;
-    let mut failed_anywhere: Vec<Question> = Vec::new();
-    for question in first.iter().flat_map(|observations| failed_at(observations, expected)) {
-        if !failed_anywhere.contains(&question) {
-            failed_anywhere.push(question);
-        }
+    let mut signed: Vec<Question> =
+        first.iter().flat_map(|observations| failed_at(observations, expected)).collect();
+    signed.sort_by(|one, other| one.name.cmp(&other.name));
+    signed.dedup();
+    if !signed.is_empty() {
+        // Who validates at all, and whether one of those has validated what another calls broken.
+        signed.push(control_question());
     }
-    let failed_anywhere = &failed_anywhere;
+    let signed: &Vec<Question> = &signed.into_iter().map(Question::with_dnssec_ok).collect();
     let looks = resolvers.iter().zip(first).map(|(resolver, mut observations)| async move {
         let failed: Vec<Question> = failed_at(&observations, expected).collect();
         let unchecked = failed.iter().cloned().map(Question::with_checking_disabled);
         // Once more without the bit: a failure that passes is not a broken signature.
         let mut questions: Vec<Question> = unchecked.chain(failed.iter().cloned()).collect();
-        if !is_silent(&observations) {
-            // Whether this resolver has validated what another calls broken.
-            questions.extend(failed_anywhere.iter().cloned().map(Question::with_dnssec_ok));
+        if observations.iter().any(|observation| observation.outcome.is_ok()) {
+            questions.extend_from_slice(signed);
         }
-        // All at once: a resolver that cannot reach the servers takes its time for each.
+        // All at once: a resolver that reaches no server takes its time for each.
         observations.extend(ask_all(dns, resolver, questions).await);
         if let Some((zone, sibling)) = clues {
             let clues = clue_questions(expected.iter(), &observations, zone, sibling);
@@ -452,11 +530,6 @@ async fn survey_resolvers(
         observations
     });
     join_all(looks).await.into_iter().flatten().collect()
-}
-
-/// Whether a place gave nothing but time-outs.
-fn is_silent(observations: &[Observation]) -> bool {
-    observations.iter().all(|observation| matches!(observation.outcome, Err(LookupError::Timeout { .. })))
 }
 
 /// The questions about expected records that a resolver answered with SERVFAIL.

@@ -15,11 +15,12 @@ use crate::look::{Question, Rcode, Response, Transport, Vantage};
 use crate::name::Name;
 use crate::ports::{DnsLookup, IdentitySource};
 use crate::record::RecordKind;
+use crate::zone::Zone;
 
 use super::fault::Fault;
 use super::lab::Lab;
 use super::world::World;
-use super::zone::{Zone, name};
+use super::zone::name;
 
 /// By when an engine must have ended every question of [`dns_lookup`].
 const DNS_LOOKUP_ENDS: Duration = Duration::from_secs(60);
@@ -56,6 +57,16 @@ pub async fn identity_source(source: &dyn IdentitySource, held: &[Identity], unk
             same_identities(&format!("find({domain}), {round}"), source.find(domain).await, &of_domain);
         }
         same_identities(&format!("find({unknown}), {round}"), source.find(unknown).await, &[]);
+
+        let mut many = vec![unknown.clone()];
+        many.extend(held.iter().rev().map(|identity| identity.domain().clone()));
+        let found: Vec<_> = source.find_many(&many).collect().await;
+        assert!(found.iter().map(|(domain, _)| domain).eq(&many), "find_many() gave other domains, {round}");
+        for (domain, found) in found {
+            let of_domain: Vec<Identity> =
+                held.iter().filter(|identity| *identity.domain() == domain).cloned().collect();
+            same_identities(&format!("find_many() for {domain}, {round}"), found, &of_domain);
+        }
     }
 }
 

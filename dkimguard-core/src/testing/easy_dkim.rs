@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use crate::identity::{ExpectedValue, Identity, IdentityId, Selector};
 use crate::name::Name;
+use crate::zone::Zone;
 
 use super::world::World;
-use super::zone::{Zone, name};
+use super::zone::name;
 
 /// The tokens of [`World::easy_dkim`]. The target of the first holds a key; that of the second an empty TXT;
 /// that of the third doesn't exist. That is healthy: the provider keeps two in reserve.

@@ -7,10 +7,11 @@ use crate::error::LookupError;
 use crate::look::{ExtendedError, Question, Rcode, Response};
 use crate::name::Name;
 use crate::record::{Record, RecordData, RecordKind};
+use crate::zone::Zone;
 
 use super::fault::{Fault, ScopedFault};
 use super::server::{Server, faulty_answer};
-use super::zone::{Zone, name};
+use super::zone::name;
 
 /// How many aliases one question follows.
 const MAX_ALIASES: usize = 16;

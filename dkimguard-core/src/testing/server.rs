@@ -4,14 +4,10 @@ use crate::error::LookupError;
 use crate::look::{Question, Rcode, Response};
 use crate::name::Name;
 use crate::record::{Record, RecordData, RecordKind};
+use crate::zone::{Zone, answer};
 
 use super::fault::{Fault, SILENCE, ScopedFault};
-use super::zone::{DS, Found, Zone, name, read_lines};
-
-/// How many aliases one answer follows.
-const MAX_ALIASES: usize = 16;
-/// The code for a DNAME that makes a name too long (RFC 6672 §2.2).
-const YXDOMAIN: Rcode = Rcode(6);
+use super::zone::{name, read_lines};
 
 /// An authoritative name server: the zones that it serves, each its own copy, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,68 +136,15 @@ impl Server {
             .max_by_key(|zone| zone.apex().label_count())
     }
 
-    fn zone_for(&self, owner: &Name, kind: RecordKind) -> Option<&Zone> {
-        let holding = self.zones.iter().filter(|zone| owner.is_at_or_below(zone.apex()));
-        let deepest = |zone: &&Zone| zone.apex().label_count();
-        if kind == DS {
-            let parent = holding.clone().filter(|zone| owner != zone.apex()).max_by_key(deepest);
-            return parent.or(holding.max_by_key(deepest));
-        }
-        holding.max_by_key(deepest)
-    }
-
     /// What the server answers (RFC 1034 §4.3.2, without recursion).
     pub(super) fn answer(&self, question: &Question) -> Result<Response, LookupError> {
         let Some(fault) = self.faults.iter().find(|fault| fault.holds_for(question)) else {
-            return Ok(self.healthy_answer(question));
+            return Ok(answer(&self.zones, question));
         };
         if fault.fault == Fault::NotAuthoritative {
-            return Ok(Response { authoritative: false, ..self.healthy_answer(question) });
+            return Ok(Response { authoritative: false, ..answer(&self.zones, question) });
         }
         faulty_answer(fault)
-    }
-
-    fn healthy_answer(&self, question: &Question) -> Response {
-        let mut response = Response::new(Rcode::NOERROR);
-        let mut owner = question.name.clone();
-        for _ in 0..MAX_ALIASES {
-            let Some(zone) = self.zone_for(&owner, question.kind) else {
-                if response.answers.is_empty() {
-                    return Response::new(Rcode::REFUSED);
-                }
-                return response;
-            };
-            let found = zone.find(&owner, question.kind);
-            // AA speaks of the first owner in the answer section (RFC 1035 §4.1.1).
-            response.authoritative |= !matches!(found, Found::Cut(_));
-            match found {
-                Found::Records(records) => {
-                    response.additional = addresses_of(zone, &records);
-                    response.answers.extend(records);
-                }
-                Found::Alias { records, target } => {
-                    response.answers.extend(records);
-                    owner = target;
-                    continue;
-                }
-                Found::NoData => response.authority.extend(zone.absence()),
-                Found::NoName => {
-                    response.rcode = Rcode::NXDOMAIN;
-                    response.authority.extend(zone.absence());
-                }
-                Found::Cut(servers) => {
-                    response.additional = addresses_of(zone, &servers);
-                    response.authority = servers;
-                }
-                Found::TooLong(dname) => {
-                    response.rcode = YXDOMAIN;
-                    response.answers.push(dname);
-                }
-            }
-            return response;
-        }
-        // A loop, or a chain that nobody needs: what was followed so far, as name servers do.
-        response
     }
 }
 
@@ -230,18 +173,10 @@ pub(super) fn faulty_answer(scoped: &ScopedFault) -> Result<Response, LookupErro
     Ok(response)
 }
 
-/// The addresses that the zone holds of the servers that these records name.
-fn addresses_of(zone: &Zone, servers: &[Record]) -> Vec<Record> {
-    let names = servers.iter().filter_map(|record| match &record.data {
-        RecordData::Ns(server) => Some(server),
-        _ => None,
-    });
-    names.flat_map(|server| zone.addresses(server)).cloned().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::{DS, MAX_ALIASES};
 
     fn server() -> Server {
         let mut server = Server::default();

@@ -7,11 +7,12 @@ use crate::error::LookupError;
 use crate::look::{ExtendedError, Question, Rcode, Response, Vantage};
 use crate::name::Name;
 use crate::record::{Record, RecordData, RecordKind};
+use crate::zone::Zone;
 
 use super::fault::{Fault, ScopedFault};
 use super::resolver::Resolver;
 use super::server::Server;
-use super::zone::{Zone, name, read_lines};
+use super::zone::{name, read_lines};
 
 /// A small model of the DNS: authoritative servers and recursive resolvers by address.
 ///

@@ -323,7 +323,7 @@ async fn a_truncated_answer_is_fetched_over_tcp() {
             let response = ask(&wire(LONG, 1), &liar).await.expect("TCP answers");
             assert_eq!(response.transport, Transport::Tcp);
             assert_eq!(response.answers.len(), 240);
-            assert_eq!(texts(&response)[239], "the last");
+            assert_eq!(texts(&response).last().map(String::as_str), Some("the last"));
         }
     }
 }

@@ -1,14 +1,17 @@
 //! [`Evidence`]: all that a rule may look at, with the questions that several rules ask of it.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+
+use jiff::Timestamp;
 
 use crate::error::LookupError;
 use crate::identity::Identity;
-use crate::judge::RecordReport;
 use crate::judge::finding::{Finding, Sight, State, Trouble, trouble};
-use crate::look::{AddressLookup, Observation, Rcode, Response, Server, Survey, Vantage};
+use crate::judge::{RecordReport, Witnesses};
+use crate::look::{AddressLookup, Delegation, Observation, Rcode, Response, Server, Survey, Vantage};
 use crate::name::Name;
-use crate::record::{RecordData, RecordKind};
+use crate::record::{RecordData, RecordKind, Soa};
 
 /// All that a rule may look at.
 #[derive(Debug)]
@@ -16,10 +19,12 @@ pub(in crate::judge) struct Evidence<'a> {
     pub(in crate::judge) identity: &'a Identity,
     pub(in crate::judge) records: &'a [RecordReport],
     pub(in crate::judge) survey: &'a Survey,
+    pub(in crate::judge) witnesses: &'a Witnesses,
+    pub(in crate::judge) at: Timestamp,
     /// Each address of the zones' servers, in the servers' order.
     pub(in crate::judge) addresses: Vec<AddressSight<'a>>,
-    /// Server names that have no address, as far as the world can tell.
-    pub(in crate::judge) nameless: Vec<&'a Server>,
+    /// Server names that have no address, as far as the world can tell, with their zones.
+    pub(in crate::judge) nameless: Vec<(&'a Delegation, &'a Server)>,
 }
 
 /// One address of a zone's server, and what it shows of the records.
@@ -29,8 +34,8 @@ pub(in crate::judge) struct AddressSight<'a> {
     pub(in crate::judge) zone: &'a Name,
     /// What it shows of each record that it was asked for.
     pub(in crate::judge) findings: Vec<(&'a RecordReport, &'a Finding)>,
-    /// Records whose CNAME it gives, and for which it doesn't answer TXT.
-    pub(in crate::judge) textless: Vec<(&'a RecordReport, &'a Observation)>,
+    /// Records whose CNAME it gives, and for which it doesn't answer TXT, and why.
+    pub(in crate::judge) textless: Vec<(&'a RecordReport, &'a Observation, Trouble)>,
     /// Whether its silence may be the fault of this machine or its network.
     pub(in crate::judge) excused: bool,
 }
@@ -40,14 +45,31 @@ impl<'a> Evidence<'a> {
         identity: &'a Identity,
         records: &'a [RecordReport],
         survey: &'a Survey,
+        witnesses: &'a Witnesses,
+        at: Timestamp,
     ) -> Self {
-        let mut evidence = Self { identity, records, survey, addresses: Vec::new(), nameless: Vec::new() };
-        for zone in &survey.zones {
-            evidence.nameless.extend(zone.servers.iter().filter(|server| {
-                matches!(server.lookup, AddressLookup::None | AddressLookup::Unresolvable(_))
-                    && server.addresses.is_empty()
-            }));
+        let (addresses, nameless) = (Vec::new(), Vec::new());
+        let mut evidence = Self { identity, records, survey, witnesses, at, addresses, nameless };
+        // The deepest zone first: an address that serves several is looked at as the server of that.
+        let mut zones: Vec<&Delegation> = survey.zones.iter().collect();
+        zones.sort_by_key(|zone| std::cmp::Reverse(zone.zone.label_count()));
+        let is_known_through_others = evidence.resolvers_hold_a_record();
+        let mut seen = HashSet::new();
+        for zone in zones {
+            evidence.nameless.extend(
+                zone.servers.iter().filter(|server| server.addresses.is_empty()).filter_map(|server| {
+                    match server.lookup {
+                        AddressLookup::None => Some((zone, server)),
+                        // A resolver that can resolve the domain and not its server's name shows nothing for certain.
+                        AddressLookup::Unresolvable(_) if !is_known_through_others => Some((zone, server)),
+                        _ => None,
+                    }
+                }),
+            );
             for vantage in zone.vantages() {
+                if !seen.insert(vantage.address()) {
+                    continue;
+                }
                 let findings: Vec<_> = records
                     .iter()
                     .filter_map(|record| {
@@ -58,7 +80,10 @@ impl<'a> Evidence<'a> {
                 let textless = findings
                     .iter()
                     .filter(|(_, finding)| finding.sight == Sight::Holds)
-                    .filter_map(|(record, _)| Some((*record, unanswered_text(record, &vantage, survey)?)))
+                    .filter_map(|(record, _)| {
+                        let (observation, why) = unanswered_text(record, &vantage, survey)?;
+                        Some((*record, observation, why))
+                    })
                     .collect();
                 let excused = evidence.is_excused(&vantage);
                 evidence.addresses.push(AddressSight {
@@ -84,24 +109,30 @@ impl<'a> Evidence<'a> {
         })
     }
 
-    /// Whether any name server, of whatever zone, answered.
-    pub(in crate::judge) fn heard_a_server(&self) -> bool {
-        self.survey
-            .everything()
-            .any(|observation| observation.vantage.is_authoritative() && observation.outcome.is_ok())
+    /// Whether any name server, of whatever zone, answered for itself. A proxy on the way answers with recursion, and
+    /// without authority.
+    fn heard_a_server(&self) -> bool {
+        self.survey.everything().filter(|observation| observation.vantage.is_authoritative()).any(
+            |observation| {
+                observation.outcome.as_ref().is_ok_and(|response| {
+                    response.authoritative || response.referral().is_some() || !response.recursion_available
+                })
+            },
+        )
     }
 
-    /// Whether the resolvers saw something definite of the records.
-    fn resolvers_see(&self) -> bool {
+    fn resolvers_hold_a_record(&self) -> bool {
         self.records
             .iter()
             .flat_map(|record| &record.findings)
-            .any(|finding| !finding.observation.vantage.is_authoritative() && finding.state != State::Unseen)
+            .any(|finding| !finding.observation.vantage.is_authoritative() && finding.state == State::Holds)
     }
 
-    /// Whether all name servers are out of reach while resolvers see the records: port 53 is closed on the way out.
+    /// Whether name servers were asked, and not one of any zone could be heard: port 53 is closed on the way out, or
+    /// something on the way answers in their place.
     pub(in crate::judge) fn servers_are_out_of_reach(&self) -> bool {
-        self.survey.asks_servers && !self.heard_a_server() && self.resolvers_see()
+        let asked = self.survey.everything().any(|observation| observation.vantage.is_authoritative());
+        asked && !self.heard_a_server()
     }
 
     /// Whether nothing with an address of this family answers: the fault may be this machine's network. A resolver
@@ -109,29 +140,26 @@ impl<'a> Evidence<'a> {
     fn family_is_dead(&self, address: SocketAddr) -> bool {
         !self.survey.everything().any(|observation| {
             let other = observation.vantage.address();
-            let is_far = observation.vantage.is_authoritative() || is_global_or_ipv4(other);
+            let is_far = !other.ip().is_unspecified()
+                && (observation.vantage.is_authoritative() || is_global_or_ipv4(other));
             other.is_ipv4() == address.is_ipv4() && is_far && observation.outcome.is_ok()
         })
     }
 
     /// Whether an address's silence says nothing about it.
     fn is_excused(&self, vantage: &Vantage) -> bool {
-        let mut outcomes = self
-            .survey
-            .observations
-            .iter()
-            .filter(|observation| observation.vantage == *vantage)
-            .map(|observation| &observation.outcome);
-        let closed =
-            |outcome: &Result<Response, LookupError>| matches!(outcome, Err(LookupError::PortClosed));
-        if outcomes.clone().any(|outcome| outcome.is_ok() || closed(outcome)) {
-            // It said something itself, if only that nobody listens.
-            return self.servers_are_out_of_reach();
+        if self.servers_are_out_of_reach() {
+            return true;
         }
-        let here = |outcome: &Result<Response, LookupError>| {
+        let outcomes = || self.survey.observations.of(vantage).map(|observation| &observation.outcome);
+        let said_something =
+            outcomes().any(|outcome| outcome.is_ok() || matches!(outcome, Err(LookupError::PortClosed)));
+        let failed_here = |outcome: &Result<Response, LookupError>| {
             outcome.as_ref().is_err_and(|error| error.is_local() && *error != LookupError::NoRoute)
         };
-        outcomes.any(here) || self.family_is_dead(vantage.address()) || self.servers_are_out_of_reach()
+        // What was sent and got no answer is the server's affair, whatever else could not be sent.
+        let could_send_nothing = outcomes().next().is_some() && outcomes().all(failed_here);
+        !said_something && (could_send_nothing || self.family_is_dead(vantage.address()))
     }
 
     /// The findings that decide about a record: those of servers with authority, or where no server was asked or
@@ -141,8 +169,15 @@ impl<'a> Evidence<'a> {
         let (servers, resolvers): (Vec<&Finding>, Vec<&Finding>) =
             record.findings.iter().partition(|finding| finding.observation.vantage.is_authoritative());
         let servers_decide = servers.iter().any(|finding| self.is_to_blame(finding) || definite(finding));
-        let chosen = if servers_decide { servers } else { resolvers };
-        chosen.into_iter().filter(definite).collect()
+        if servers_decide {
+            return servers.into_iter().filter(definite).collect();
+        }
+        // This machine's own resolvers may serve a private view; they decide where there is no other.
+        let (own, public): (Vec<&Finding>, Vec<&Finding>) = resolvers
+            .into_iter()
+            .filter(definite)
+            .partition(|finding| matches!(finding.observation.vantage, Vantage::System { .. }));
+        if public.is_empty() { own } else { public }
     }
 
     fn is_to_blame(&self, finding: &Finding) -> bool {
@@ -160,19 +195,85 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether no address gives right answers about all records it was asked for, for whatever reasons of its own.
-    pub(in crate::judge) fn no_address_serves(&self) -> bool {
-        let exposure = self.exposure();
-        exposure.of > 0 && !self.addresses.iter().any(AddressSight::answers)
+    /// Whether no address of a server gives this record rightly, its TXT included, as far as is known. A resolver that
+    /// gives it may have it from a server whose address couldn't be looked up.
+    pub(in crate::judge) fn no_address_serves(&self, name: &Name) -> bool {
+        let may_come_from_elsewhere =
+            || self.unlooked_servers().next().is_some() && self.public_resolvers_hold(name);
+        !self.addresses.iter().any(|address| address.serves(name)) && !may_come_from_elsewhere()
     }
 
-    /// Servers whose addresses couldn't be looked up, so that they weren't asked.
-    pub(in crate::judge) fn unlooked_servers(&self) -> impl Iterator<Item = &'a Server> {
-        self.survey
-            .zones
+    fn public_resolvers_hold(&self, name: &Name) -> bool {
+        let findings = self
+            .records
             .iter()
-            .flat_map(|zone| &zone.servers)
-            .filter(|server| server.lookup == AddressLookup::Unseen && server.addresses.is_empty())
+            .filter(|record| record.expected.name == *name)
+            .flat_map(|record| &record.findings);
+        findings.filter(|finding| finding.state == State::Holds).any(|finding| {
+            let vantage = &finding.observation.vantage;
+            vantage.is_recursive() && !matches!(vantage, Vantage::System { .. })
+        })
+    }
+
+    /// Servers that weren't asked, since their addresses couldn't be looked up.
+    pub(in crate::judge) fn unlooked_servers(&self) -> impl Iterator<Item = &'a Server> {
+        let nameless: Vec<&Server> = self.nameless.iter().map(|(_, server)| *server).collect();
+        self.survey.zones.iter().flat_map(|zone| &zone.servers).filter(move |server| {
+            server.addresses.is_empty()
+                && server.lookup != AddressLookup::Open
+                && !nameless.iter().any(|nameless| std::ptr::eq(*nameless, *server))
+        })
+    }
+
+    /// Records that an address which isn't excused neither shows nor denies, their TXT included, for reasons that are
+    /// no fault of its own.
+    pub(in crate::judge) fn unseen_for_no_fault(&self) -> impl Iterator<Item = (&RecordReport, &Vantage)> {
+        self.addresses.iter().filter(|address| !address.excused).flat_map(|address| {
+            address
+                .findings
+                .iter()
+                .filter(|(record, finding)| match finding.sight {
+                    Sight::Nothing(Trouble::Here | Trouble::Elsewhere | Trouble::Assumed) => true,
+                    Sight::Holds => could_not_ask_for_text(record, &address.vantage, self.survey),
+                    _ => false,
+                })
+                .map(move |(record, _)| (*record, &address.vantage))
+        })
+    }
+
+    /// Whether something that a server answers could not be seen from here, although it was to be.
+    pub(in crate::judge) fn has_blind_spot(&self) -> bool {
+        self.servers_are_out_of_reach()
+            || self.unlooked_servers().next().is_some()
+            || self.unseen_for_no_fault().next().is_some()
+    }
+
+    /// The records of which every place that can know says that they aren't as they must be.
+    pub(in crate::judge) fn lost_records(&self) -> Vec<&'a RecordReport> {
+        self.records
+            .iter()
+            .filter(|record| {
+                let witnesses = self.witnesses(record);
+                !witnesses.is_empty() && witnesses.iter().all(|finding| finding.state != State::Holds)
+            })
+            .collect()
+    }
+
+    /// The SOA of a zone as its delegated servers give it, the first that does.
+    pub(in crate::judge) fn soa_of(&self, zone: &Name) -> Option<(&'a Soa, u32)> {
+        self.survey
+            .observations
+            .iter()
+            .filter(|observation| {
+                observation.vantage.is_authoritative() && observation.question.name == *zone
+            })
+            .filter_map(|observation| observation.outcome.as_ref().ok())
+            .filter(|response| response.authoritative)
+            .flat_map(|response| &response.answers)
+            .find_map(|record| match &record.data {
+                RecordData::Soa(soa) if record.name == *zone => Some((soa, record.ttl)),
+                _ => None,
+            })
     }
 
     /// The serial of the zone at an address.
@@ -215,16 +316,18 @@ impl AddressSight<'_> {
         !self.textless.is_empty()
             || self.findings.iter().any(|(_, finding)| match finding.sight {
                 Sight::Holds => false,
-                Sight::Nothing(Trouble::Here | Trouble::Elsewhere) => false,
+                Sight::Nothing(Trouble::Here | Trouble::Elsewhere | Trouble::Assumed) => false,
                 Sight::Nothing(_) => !self.excused,
                 _ => true,
             })
     }
 
-    /// Whether it answers about the records with authority, rightly or wrongly.
-    fn answers(&self) -> bool {
-        self.textless.len() < self.findings.len()
-            && self.findings.iter().any(|(_, finding)| finding.state != State::Unseen)
+    /// Whether it gives this record rightly, its TXT included.
+    fn serves(&self, name: &Name) -> bool {
+        self.findings
+            .iter()
+            .any(|(record, finding)| record.expected.name == *name && finding.state == State::Holds)
+            && !self.textless.iter().any(|(record, ..)| record.expected.name == *name)
     }
 
     /// The findings with this trouble.
@@ -236,6 +339,9 @@ impl AddressSight<'_> {
             .collect()
     }
 }
+
+/// How many records of one answer are shown.
+const MOST_SHOWN: usize = 4;
 
 /// What came back, in a few words: `NXDOMAIN`, `NOERROR CNAME a.example`, `no answer within 2s × 2`.
 pub(in crate::judge) fn outcome(observation: &Observation) -> String {
@@ -252,8 +358,12 @@ pub(in crate::judge) fn outcome(observation: &Observation) -> String {
         .map(|record| format!("{} {}", record.kind(), shortened(&record.data.to_string())))
         .collect();
     if !shown.is_empty() {
+        let more = shown.len().saturating_sub(MOST_SHOWN);
         words.push(' ');
-        words.push_str(&shown.join(", "));
+        words.push_str(&shown[..shown.len() - more].join(", "));
+        if more > 0 {
+            words.push_str(&format!(" and {more} more"));
+        }
     } else if let Some((cut, _)) = response.referral() {
         words.push_str(&format!(", a referral to {cut}"));
     } else if response.rcode == Rcode::NOERROR {
@@ -266,7 +376,7 @@ pub(in crate::judge) fn outcome(observation: &Observation) -> String {
         words.push_str(", not authoritative");
     }
     for error in &response.extended_errors {
-        words.push_str(&format!(" ({error})"));
+        words.push_str(&format!(" ({})", shortened(&error.to_string())));
     }
     words
 }
@@ -279,31 +389,47 @@ fn is_global_or_ipv4(address: SocketAddr) -> bool {
     }
 }
 
-/// A value short enough for a line.
-fn shortened(value: &str) -> String {
+/// A value short enough for a line, and without characters that a terminal obeys.
+pub(in crate::judge) fn shortened(value: &str) -> String {
     const MOST: usize = 72;
-    if value.chars().count() <= MOST {
-        return value.to_owned();
+    let mut characters =
+        value.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
+    let mut short: String = characters.by_ref().take(MOST).collect();
+    if characters.next().is_some() {
+        short.pop();
+        short.push('…');
     }
-    value.chars().take(MOST - 1).chain(['…']).collect()
+    short
 }
 
-/// The TXT question that a server leaves without an answer although it gives the CNAME.
+/// The TXT question that a server leaves without an answer although it gives the CNAME, and why it does.
 fn unanswered_text<'a>(
     record: &RecordReport,
     vantage: &Vantage,
     survey: &'a Survey,
-) -> Option<&'a Observation> {
+) -> Option<(&'a Observation, Trouble)> {
     record.expected.value.target()?;
     let name = &record.expected.name;
     let observation = survey.at(vantage, name, RecordKind::Txt)?;
-    let answered = match &observation.outcome {
+    let why = match &observation.outcome {
         // Some servers clear AA once they have followed the CNAME; that the CNAME is there is what counts.
         Ok(response) if !response.cnames(name).is_empty() => {
-            matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
+            if matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
+                return None;
+            }
+            Trouble::Failing
         }
-        Ok(_) => false,
-        Err(_) => matches!(trouble(observation, survey), Some(Trouble::Here)),
+        Ok(_) => trouble(observation, survey).unwrap_or(Trouble::Failing),
+        Err(_) => trouble(observation, survey).filter(|why| *why != Trouble::Here)?,
     };
-    (!answered).then_some(observation)
+    Some((observation, why))
+}
+
+/// Whether the TXT at a CNAME stayed unseen because the question couldn't be sent from here.
+fn could_not_ask_for_text(record: &RecordReport, vantage: &Vantage, survey: &Survey) -> bool {
+    let observation = survey.at(vantage, &record.expected.name, RecordKind::Txt);
+    record.expected.value.target().is_some()
+        && observation.is_some_and(|observation| {
+            observation.outcome.is_err() && trouble(observation, survey) == Some(Trouble::Here)
+        })
 }

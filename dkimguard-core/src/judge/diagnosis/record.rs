@@ -1,7 +1,8 @@
 //! The record: what stands at an expected name instead of what must.
 
-use super::evidence::Evidence;
-use super::{Cause, Certainty, Diagnosis, count_records, is_or_are};
+use super::evidence::{Evidence, shortened};
+use super::{Cause, Certainty, Diagnosis, count_records, is_or_are, remedy_here};
+use crate::history::Effect;
 use crate::identity::{Expected, ExpectedValue};
 use crate::judge::finding::{Finding, Sight, State, trouble};
 use crate::judge::{RecordReport, Verdict};
@@ -51,7 +52,13 @@ pub(super) fn record_causes(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             Some((*cause, record, finding))
         })
         .collect();
-    FAULTS.iter().filter_map(|&(cause, _)| diagnosis(evidence, cause, &wrong)).collect()
+    // What is wrong everywhere is one diagnosis, what holds at some servers another.
+    let (somewhere, everywhere): (Vec<_>, Vec<_>) =
+        wrong.into_iter().partition(|(_, record, _)| holds_somewhere(evidence, record));
+    let diagnose = |wrong: &[(Cause, &RecordReport, &Finding)]| -> Vec<Diagnosis> {
+        FAULTS.iter().filter_map(|&(cause, _)| diagnosis(evidence, cause, wrong)).collect()
+    };
+    [diagnose(&everywhere), diagnose(&somewhere)].concat()
 }
 
 fn diagnosis(
@@ -78,14 +85,13 @@ fn diagnosis(
     let zone = evidence.survey.zone_of(&first.expected.name).map(|delegation| &delegation.zone);
     let names: Vec<Name> = records.iter().map(|record| record.expected.name.clone()).collect();
     let counted = count_records(names.len(), evidence.records.len());
-    let (what, remedy) = words(evidence, cause, &records, zone);
     Some(Diagnosis {
         cause,
         certainty: if by_servers { Certainty::Certain } else { Certainty::Likely },
         impact: if somewhere { Verdict::Degraded } else { Verdict::Failing },
         summary: format!("{counted} {}", short(cause, names.len())),
-        detail: what,
-        remedy,
+        detail: detail(evidence, cause, &records, zone),
+        remedy: remedy(cause, &records),
         records: names,
         evidence: mine
             .iter()
@@ -108,6 +114,12 @@ fn lines(evidence: &Evidence<'_>, cause: Cause, record: &RecordReport, finding: 
             let kind = kinds.into_iter().find(|&kind| !place.data_at(&sibling, kind).is_empty())?;
             Some((sibling, kind))
         }),
+        Cause::ConflictingRecords => {
+            [RecordKind::Txt, RecordKind::A, RecordKind::Aaaa, RecordKind::Mx, RecordKind::Ns]
+                .into_iter()
+                .find(|&kind| !place.data_at(&expected.name, kind).is_empty())
+                .map(|kind| (expected.name.clone(), kind))
+        }
         Cause::CnameFlattened | Cause::TxtInsteadOfCname => {
             [RecordKind::A, RecordKind::Aaaa, RecordKind::Txt]
                 .into_iter()
@@ -150,94 +162,54 @@ fn short(cause: Cause, count: usize) -> String {
     }
 }
 
-/// What is wrong, and what to do.
-fn words(
-    evidence: &Evidence<'_>,
-    cause: Cause,
-    records: &[&RecordReport],
-    zone: Option<&Name>,
-) -> (String, String) {
-    let publish = records.iter().map(|record| zone_line(&record.expected)).collect::<Vec<_>>().join("\n");
+/// What is wrong, in whole sentences.
+fn detail(evidence: &Evidence<'_>, cause: Cause, records: &[&RecordReport], zone: Option<&Name>) -> String {
     let seen = records
         .first()
         .and_then(|record| evidence.witnesses(record).into_iter().find(|finding| !finding.values.is_empty()))
         .and_then(|finding| finding.values.first().cloned())
         .unwrap_or_default();
+    let shown = shortened(&seen);
     let expected = records.first().map(|record| record.expected.value.to_string()).unwrap_or_default();
     let zone = zone.map_or_else(|| "the zone".to_owned(), ToString::to_string);
-    let (what, remedy) = match cause {
-        Cause::NameDoubled => (
-            format!("The record exists at its name with {zone} appended once more: the form of the DNS host \
+    match cause {
+        Cause::NameDoubled => format!("The record exists at its name with {zone} appended once more: the form of the DNS host \
                      takes each name for one relative to {zone}."),
-            format!("Enter the name without {zone} at its end, or with a final dot:"),
-        ),
-        Cause::UnderscoreLost => (
-            "The record exists at the name with domainkey in place of _domainkey.".to_owned(),
-            "Enter the name with its underscore; if the DNS host refuses that, move the zone to one that accepts it:"
-                .to_owned(),
-        ),
-        Cause::ValueDoubled => (
-            format!("The CNAME points at {seen}: the right target with the zone appended."),
-            "End the target with a dot, or enter it as the DNS host wants absolute names:".to_owned(),
-        ),
-        Cause::WrongTarget => (
-            format!("The CNAME points at {seen}, and must point at {expected}; the provider compares the value, \
+        Cause::UnderscoreLost => "The record exists at the name with domainkey in place of _domainkey.".to_owned(),
+        Cause::ValueDoubled => format!("The CNAME points at {shown}: the right target with the zone appended."),
+        Cause::WrongTarget => format!("The CNAME points at {shown}, and must point at {expected}; the provider compares the value, \
                      so a detour to the right place does not do."),
-            "Set exactly this value:".to_owned(),
-        ),
-        Cause::CnameFlattened => (
-            "Asked for the CNAME, the server says there is none, and answers with what lies behind it: the DNS \
+        Cause::CnameFlattened => "Asked for the CNAME, the server says there is none, and answers with what lies behind it: the DNS \
              host proxies or flattens the record."
                 .to_owned(),
-            "Switch proxying and flattening off for this record (\"DNS only\"):".to_owned(),
-        ),
-        Cause::TxtInsteadOfCname => {
-            ("A TXT record stands at the name, and no CNAME.".to_owned(), "Replace the TXT by this CNAME:".to_owned())
-        }
-        Cause::MalformedValue => (
-            format!("The CNAME points at {seen}, which is the right target but for stray characters."),
-            "Set the plain value:".to_owned(),
-        ),
-        Cause::ConflictingRecords => (
-            "More than one CNAME stands at the name, or a CNAME beside other records; a CNAME must be alone \
+        Cause::TxtInsteadOfCname => "A TXT record stands at the name, and no CNAME.".to_owned(),
+        Cause::MalformedValue => format!("The CNAME points at {shown}, which is the right target but for stray characters."),
+        Cause::ConflictingRecords => "More than one CNAME stands at the name, or a CNAME beside other records; a CNAME must be alone \
              (RFC 1034 §3.6.2)."
                 .to_owned(),
-            "Remove everything at the name but this one record:".to_owned(),
-        ),
-        Cause::WildcardAnswer => (
-            "A name that nobody has published gets the same answer: only a wildcard answers, and the record \
+        Cause::WildcardAnswer => "A name that nobody has published gets the same answer: only a wildcard answers, and the record \
              itself does not exist."
                 .to_owned(),
-            "Publish the record itself; it takes precedence over the wildcard:".to_owned(),
-        ),
-        Cause::KeyRevoked => (
-            "The key record has an empty p= tag, which says that the key is withdrawn (RFC 6376 §3.6.1).".to_owned(),
-            "Publish the key that mail is signed with:".to_owned(),
-        ),
-        Cause::KeyUnreadable => (
-            format!("The TXT at the selector is no key that mail can be verified with{}.", unreadable(&seen)),
-            "Publish the key as one TXT record:".to_owned(),
-        ),
-        Cause::KeyWeak => (
-            format!("The RSA key has {} bits; verifiers do not accept keys under 1024 (RFC 8301 §3.2).", bits(&seen)),
-            "Make a key of 2048 bits, give it to the provider, and publish it:".to_owned(),
-        ),
-        Cause::KeyMismatch => (
-            "A usable key is published, and it is not the expected one: signatures will not verify.".to_owned(),
-            "Publish the expected key:".to_owned(),
-        ),
-        Cause::SeveralKeys => (
-            "More than one TXT record stands at the selector; which one a verifier takes is left to chance \
+        Cause::KeyRevoked => "The key record has an empty p= tag, which says that the key is withdrawn (RFC 6376 §3.6.1).".to_owned(),
+        Cause::KeyUnreadable => format!("The TXT at the selector is no key that mail can be verified with{}.", unreadable(&seen)),
+        Cause::KeyWeak => format!("The RSA key has {} bits; verifiers do not accept keys under 1024 (RFC 8301 §3.2).", bits(&seen)),
+        Cause::KeyMismatch => "A usable key is published, and it is not the expected one: signatures will not verify.".to_owned(),
+        Cause::SeveralKeys => "More than one TXT record stands at the selector; which one a verifier takes is left to chance \
              (RFC 6376 §3.6.2.2)."
                 .to_owned(),
-            "Leave exactly one TXT record there:".to_owned(),
-        ),
-        _ => (
-            "Every place that answers with authority says that the record is not there.".to_owned(),
-            "Publish exactly:".to_owned(),
-        ),
-    };
-    (what, format!("{remedy}\n{publish}"))
+        _ => "Every place that answers with authority says that the record is not there.".to_owned(),
+    }
+}
+
+/// The catalogue's remedy and the records to publish.
+fn remedy(cause: Cause, records: &[&RecordReport]) -> String {
+    let expected = records.iter().map(|record| &record.expected);
+    if cause == Cause::KeyWeak {
+        // What is expected may be the weak key itself.
+        let anew = |expected: &Expected| Expected { value: ExpectedValue::AnyKey, ..expected.clone() };
+        return remedy_here(cause, "", &expected.map(anew).collect::<Vec<_>>());
+    }
+    remedy_here(cause, "", expected)
 }
 
 fn unreadable(seen: &str) -> String {
@@ -248,24 +220,6 @@ fn bits(seen: &str) -> String {
     match KeyRecord::parse(seen.as_bytes()).as_ref().map(KeyRecord::key) {
         Ok(PublicKey::Rsa { bits }) => bits.to_string(),
         _ => "too few".to_owned(),
-    }
-}
-
-/// The record as a line of a zone file; strings of a TXT are cut at the 255 octets that one may have.
-pub(in crate::judge) fn zone_line(expected: &Expected) -> String {
-    let name = &expected.name;
-    match &expected.value {
-        ExpectedValue::Cname(target) => format!("{name}. CNAME {target}."),
-        ExpectedValue::Key(key) => {
-            let text = key.to_string();
-            let strings: Vec<String> = text
-                .as_bytes()
-                .chunks(255)
-                .map(|chunk| format!("\"{}\"", String::from_utf8_lossy(chunk)))
-                .collect();
-            format!("{name}. TXT {}", strings.join(" "))
-        }
-        ExpectedValue::AnyKey => format!("{name}. TXT \"v=DKIM1; k=rsa; p=<the public key>\""),
     }
 }
 
@@ -304,10 +258,22 @@ impl Place<'_> {
         !here.is_empty() && here.len() == there.len() && here.iter().all(|data| there.contains(data))
     }
 
-    /// Whether a record of the expected type is there at a variant of the name, and not by a wildcard.
+    /// Whether the expected record is there at a variant of the name; a wildcard's answer is another.
     fn exists_at(&self, name: Option<Name>) -> bool {
         let kind = self.expected.value.kind();
-        name.is_some_and(|name| !self.data_at(&name, kind).is_empty() && !self.is_by_wildcard(&name, kind))
+        let is_expected = |data: &&RecordData| match (data, &self.expected.value) {
+            (RecordData::Cname(seen), ExpectedValue::Cname(target)) => {
+                seen == target
+                    || self
+                        .suffixes()
+                        .any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
+            }
+            (RecordData::Txt(txt), _) => KeyRecord::parse(&txt.joined()).is_ok(),
+            _ => false,
+        };
+        name.is_some_and(|name| {
+            self.data_at(&name, kind).iter().any(is_expected) && !self.is_by_wildcard(&name, kind)
+        })
     }
 
     fn only_target(&self) -> Option<&Name> {
@@ -339,7 +305,9 @@ fn is_conflict(at: &Place<'_>) -> bool {
 
 fn is_value_doubled(at: &Place<'_>) -> bool {
     let (Some(seen), Some(target)) = (at.only_target(), at.expected.value.target()) else { return false };
-    at.suffixes().any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
+    // A zone file may have an origin right above the record.
+    let origin = at.expected.name.parent();
+    at.suffixes().chain(&origin).any(|suffix| target.appended(suffix).is_ok_and(|doubled| doubled == *seen))
 }
 
 /// Characters that find their way into values from mails and web pages, and the dashes that look like one.
@@ -433,6 +401,92 @@ fn is_underscore_lost(at: &Place<'_>) -> bool {
     at.finding.state == State::Absent && at.exists_at(without_underscore(&at.expected.name))
 }
 
+/// Earlier tokens of the identity are published, and today's aren't.
+pub(super) fn tokens_changed(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
+    let lost = evidence.lost_records();
+    let today: Vec<&Name> = evidence.records.iter().map(|record| &record.expected.name).collect();
+    if lost.is_empty() || lost.len() < evidence.records.len() {
+        return Vec::new();
+    }
+    let Some(keys) = today.first().and_then(|name| name.parent()) else { return Vec::new() };
+    let told = evidence.witnesses.changes.iter().flat_map(|event| match &event.effect {
+        Effect::DkimSetUp { tokens } => tokens.as_slice(),
+        _ => &[],
+    });
+    let known: Vec<Name> = evidence
+        .witnesses
+        .earlier_selectors
+        .iter()
+        .chain(told)
+        .filter_map(|label| label.appended(&keys).ok())
+        .filter(|name| !today.contains(&name))
+        .collect();
+    let mut published: Vec<Name> = known.into_iter().filter(|name| is_published(evidence, name)).collect();
+    let mut certainty = Certainty::Certain;
+    if published.is_empty() {
+        // By their shape alone, tokens may be another account's; only as many as an identity has are a hint.
+        published = alike_in_zone(evidence, &keys);
+        certainty = Certainty::Likely;
+        if published.len() != evidence.records.len() {
+            return Vec::new();
+        }
+    }
+    vec![Diagnosis {
+        cause: Cause::TokensChanged,
+        certainty,
+        impact: Verdict::Failing,
+        summary: "earlier tokens are published, and not today's".to_owned(),
+        detail: "The identity has new tokens: those that are published were its tokens before, and the provider looks \
+                 for today's."
+            .to_owned(),
+        remedy: remedy_here(Cause::TokensChanged, "", lost.iter().map(|record| &record.expected)),
+        records: lost.iter().map(|record| record.expected.name.clone()).collect(),
+        evidence: published.iter().map(|name| format!("{name} is published")).collect(),
+        changed_by: None,
+    }]
+}
+
+/// Whether a name has a CNAME, in a hosted zone or at a name server.
+fn is_published(evidence: &Evidence<'_>, name: &Name) -> bool {
+    let in_zone = evidence
+        .witnesses
+        .zones
+        .iter()
+        .any(|zone| zone.at(name).any(|record| record.kind() == RecordKind::Cname));
+    in_zone
+        || evidence.addresses.iter().any(|address| {
+            evidence
+                .survey
+                .at(&address.vantage, name, RecordKind::Cname)
+                .and_then(|observation| observation.outcome.as_ref().ok())
+                .is_some_and(|response| !response.cnames(name).is_empty())
+        })
+}
+
+/// The names in a hosted zone whose CNAMEs look like this identity's: `<token>._domainkey…` to the same token in the
+/// same zone of targets.
+fn alike_in_zone(evidence: &Evidence<'_>, keys: &Name) -> Vec<Name> {
+    let zones_of_targets: Vec<Name> =
+        evidence.records.iter().filter_map(|record| record.expected.value.target()?.parent()).collect();
+    let today: Vec<&Name> = evidence.records.iter().map(|record| &record.expected.name).collect();
+    evidence
+        .witnesses
+        .zones
+        .iter()
+        .flat_map(|zone| &zone.records)
+        .filter(|record| match &record.data {
+            RecordData::Cname(target) => {
+                record.name.parent().as_ref() == Some(keys)
+                    && record.name.labels().next() == target.labels().next()
+                    && target.parent().is_some_and(|zone| zones_of_targets.contains(&zone))
+            }
+            _ => false,
+        })
+        .filter(|record| !today.contains(&&record.name))
+        .map(|record| record.name.clone())
+        .collect()
+}
+
 /// No target holds a key, at any place, and every target was seen.
 pub(super) fn no_active_key(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let all_hold = evidence.records.iter().all(|record| {
@@ -447,7 +501,7 @@ pub(super) fn no_active_key(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut lines = Vec::new();
     for (record, target) in evidence.records.iter().zip(&targets) {
         let mut seen = false;
-        for observation in &evidence.survey.observations {
+        for observation in evidence.survey.observations.iter() {
             let question = &observation.question;
             let about = question.name == **target || question.name == record.expected.name;
             if !about || question.kind != RecordKind::Txt || observation.vantage.is_authoritative() {
@@ -480,10 +534,7 @@ pub(super) fn no_active_key(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         detail: "All CNAMEs are right, and not one of the names that they point at holds a key, so that no \
                  signature can be verified. Normally one of them does, and the others are idle."
             .to_owned(),
-        remedy:
-            "Check that the hosted zone of the targets is the one that the provider names for this region; \
-                 if it is, ask the provider."
-                .to_owned(),
+        remedy: Cause::NoActiveKey.remedy().to_owned(),
         records: evidence.records.iter().map(|record| record.expected.name.clone()).collect(),
         evidence: lines,
         changed_by: None,
@@ -518,7 +569,7 @@ pub(super) fn key_testing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         detail: "The key record carries t=y: receivers may treat the mail as though it were not signed \
                  (RFC 6376 §3.6.1)."
             .to_owned(),
-        remedy: "Remove the flag once signing works.".to_owned(),
+        remedy: Cause::KeyTesting.remedy().to_owned(),
         records: testing.iter().map(|(record, _)| record.expected.name.clone()).collect(),
         evidence: testing.iter().map(|(_, finding)| evidence.full_line(&finding.observation)).collect(),
         changed_by: None,

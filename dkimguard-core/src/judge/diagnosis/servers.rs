@@ -1,10 +1,10 @@
 //! The servers: what single addresses of the delegated name servers do wrong.
 
 use super::evidence::{AddressSight, Evidence};
-use super::{Cause, Certainty, Diagnosis, count_records, names_list};
+use super::{Cause, Certainty, Diagnosis, count_records, names_list, remedy_here};
 use crate::judge::finding::{Finding, State, Trouble};
 use crate::judge::{RecordReport, Verdict};
-use crate::look::AddressLookup;
+use crate::look::{AddressLookup, Basis};
 use crate::name::Name;
 
 /// Some servers hold a record, others answer otherwise, with authority.
@@ -38,7 +38,7 @@ pub(super) fn servers_disagree(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     }
     let places = if certainty == Certainty::Certain { "name server addresses" } else { "resolvers" };
     let of = if certainty == Certainty::Certain {
-        evidence.addresses.len()
+        evidence.exposure().of
     } else {
         evidence.survey.resolvers.len()
     };
@@ -60,10 +60,13 @@ pub(super) fn servers_disagree(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             wrong_addresses.join(" and "),
             if bad == 1 { "answers" } else { "answer" }
         ),
-        remedy: format!(
-            "Repair the transfer of the zone to {}, or take it out of the delegation. The serials above show \
-             which servers are behind.",
-            wrong_addresses.join(" and ")
+        remedy: remedy_here(
+            Cause::ServersDisagree,
+            &format!(
+                "Here: {}. The serials above show which servers are behind.",
+                wrong_addresses.join(" and ")
+            ),
+            [],
         ),
         records,
         evidence: lines,
@@ -74,7 +77,7 @@ pub(super) fn servers_disagree(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 /// A delegated server that doesn't serve the zone, or whose name has no address.
 pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut found = troubled(evidence, Trouble::Lame);
-    for server in &evidence.nameless {
+    for (zone, server) in &evidence.nameless {
         found.places.push(server.name.to_string());
         found.lines.push(match &server.lookup {
             AddressLookup::Unresolvable(rcode) => {
@@ -82,7 +85,8 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             }
             _ => format!("{}: the name has no address", server.name),
         });
-        for record in evidence.records {
+        for record in evidence.records.iter().filter(|record| record.expected.name.is_at_or_below(&zone.zone))
+        {
             found.add(&record.expected.name);
         }
         if matches!(server.lookup, AddressLookup::Unresolvable(_)) {
@@ -95,13 +99,15 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         Cause::ServerLame,
         "does not serve the zone",
         "do not serve the zone",
-        |places| {
-            (
+        |places| match evidence.survey.basis {
+            Basis::World => {
                 format!(
                     "The parent delegates {zone} to {places}, which does not answer for it with authority."
-                ),
-                format!("Load {zone} at {places}, or take it out of the delegation at the registrar."),
-            )
+                )
+            }
+            _ => format!(
+                "{zone} is not answered for with authority by {places}; it must be before the domain is delegated there."
+            ),
         },
     )
 }
@@ -110,12 +116,7 @@ pub(super) fn server_lame(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 pub(super) fn server_failing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let found = troubled(evidence, Trouble::Failing);
     found.diagnosis(evidence, Cause::ServerFailing, "fails", "fail", |places| {
-        (
-            format!("{places} is reached and gives no usable answer."),
-            format!(
-                "Look into the log of {places}; often the zone has expired there or could not be loaded."
-            ),
-        )
+        format!("{places} is reached and gives no usable answer.")
     })
 }
 
@@ -123,35 +124,23 @@ pub(super) fn server_failing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 pub(super) fn server_unreachable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let found = troubled(evidence, Trouble::Unreachable);
     found.diagnosis(evidence, Cause::ServerUnreachable, "cannot be reached", "cannot be reached", |places| {
-        (
-            format!("Nothing comes back from {places}, while other servers can be reached from here."),
-            format!("Bring {places} up and open UDP and TCP port 53, or take it out of the delegation."),
-        )
+        format!("Nothing comes back from {places}, while other servers can be reached from here.")
     })
 }
 
 /// A server that gives the CNAME and no answer to TXT at the same name.
 pub(super) fn txt_unanswerable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     let mut found = Found::default();
-    for address in evidence.addresses.iter().filter(|address| !address.textless.is_empty()) {
-        found.places.push(address.vantage.to_string());
-        for (record, observation) in &address.textless {
-            found.add(&record.expected.name);
-            found.lines.push(evidence.full_line(observation));
-        }
-    }
+    found.add_textless(evidence, |why| why != Trouble::Tcp);
     found.diagnosis(
         evidence,
         Cause::TxtUnanswerable,
         "does not answer TXT at the CNAME",
         "do not answer TXT at the CNAME",
         |places| {
-            (
-                format!(
-                    "{places} gives the CNAME and no answer to TXT at the same name; the provider and every \
+            format!(
+                "{places} gives the CNAME and no answer to TXT at the same name; the provider and every \
                      receiver ask for TXT."
-                ),
-                "Use a DNS host that answers TXT at a CNAME with the CNAME (RFC 1034 §3.6.2).".to_owned(),
             )
         },
     )
@@ -159,18 +148,14 @@ pub(super) fn txt_unanswerable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
 
 /// A server whose long answers can't be had.
 pub(super) fn tcp_unanswerable(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
-    let found = troubled(evidence, Trouble::Tcp);
+    let mut found = troubled(evidence, Trouble::Tcp);
+    found.add_textless(evidence, |why| why == Trouble::Tcp);
     found.diagnosis(
         evidence,
         Cause::TcpUnanswerable,
         "does not answer over TCP",
         "do not answer over TCP",
-        |places| {
-            (
-                format!("The answer of {places} over UDP is truncated, and over TCP none comes."),
-                format!("Open TCP port 53 at {places} (RFC 7766)."),
-            )
-        },
+        |places| format!("The answer of {places} over UDP is truncated, and over TCP none comes."),
     )
 }
 
@@ -221,6 +206,22 @@ fn troubled_lines(
 }
 
 impl Found {
+    /// Adds the addresses that give a CNAME and don't answer TXT, for such a reason.
+    fn add_textless(&mut self, evidence: &Evidence<'_>, for_reason: impl Fn(Trouble) -> bool) {
+        for address in &evidence.addresses {
+            let here: Vec<_> = address.textless.iter().filter(|(.., why)| for_reason(*why)).collect();
+            let place = address.vantage.to_string();
+            if here.is_empty() || self.places.contains(&place) {
+                continue;
+            }
+            self.places.push(place);
+            for (record, observation, _) in here {
+                self.add(&record.expected.name);
+                self.lines.push(evidence.full_line(observation));
+            }
+        }
+    }
+
     fn add(&mut self, record: &Name) {
         if !self.records.contains(record) {
             self.records.push(record.clone());
@@ -233,14 +234,16 @@ impl Found {
         cause: Cause,
         one: &str,
         several: &str,
-        words: impl FnOnce(&str) -> (String, String),
+        detail: impl FnOnce(&str) -> String,
     ) -> Vec<Diagnosis> {
         if self.places.is_empty() {
             return Vec::new();
         }
-        let (detail, remedy) = words(&self.places.join(" and "));
-        let of = evidence.addresses.len() + evidence.nameless.len();
-        let all = evidence.no_address_serves();
+        let places = self.places.join(" and ");
+        // As in the exposure, servers on the way that only lead to others aren't counted.
+        let of = evidence.exposure().of;
+        // One record that no server gives fails the identity, whatever the others do.
+        let all = self.records.iter().any(|record| evidence.no_address_serves(record));
         vec![Diagnosis {
             cause,
             certainty: self.certainty,
@@ -250,8 +253,8 @@ impl Found {
                 self.places.len(),
                 if self.places.len() == 1 { one } else { several }
             ),
-            detail,
-            remedy,
+            detail: detail(&places),
+            remedy: remedy_here(cause, &format!("Here: {places}."), []),
             records: self.records,
             evidence: self.lines,
             changed_by: None,

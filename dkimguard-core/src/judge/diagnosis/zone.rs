@@ -1,8 +1,8 @@
 //! The zone: what happens between the servers and those who ask.
 
-use super::evidence::Evidence;
-use super::{Cause, Certainty, Diagnosis, count_records};
-use crate::judge::finding::{State, Trouble, trouble};
+use super::evidence::{Evidence, shortened};
+use super::{Cause, Certainty, Diagnosis, count_records, remedy_here};
+use crate::judge::finding::{Finding, State, Trouble, trouble};
 use crate::judge::{RecordReport, Verdict};
 use crate::look::{ExtendedError, Observation, Rcode, Response, Vantage};
 use crate::name::Name;
@@ -22,19 +22,25 @@ pub(super) fn dnssec_bogus(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         let kind = record.expected.value.kind();
         for resolver in &evidence.survey.resolvers {
             let Some((observation, errors)) = refusal(evidence, resolver, name, kind) else { continue };
-            let Some(unchecked) = evidence.survey.unchecked_at(resolver, name, kind) else { continue };
-            let answers = unchecked.outcome.as_ref().is_ok_and(is_answer);
-            if !answers || was_validated(evidence, name, kind) {
+            let unchecked = evidence.survey.unchecked_at(resolver, name, kind);
+            let answers = unchecked.is_some_and(|unchecked| unchecked.outcome.as_ref().is_ok_and(is_answer));
+            let says_so = errors.iter().any(|error| BOGUS.contains(&error.code));
+            if !(answers || says_so) || is_exonerated(evidence, name, kind) {
                 continue;
             }
             if !records.contains(name) {
                 records.push(name.clone());
             }
             lines.push(evidence.full_line(observation));
-            lines.push(format!("{}, with checking disabled", evidence.full_line(unchecked)));
+            lines.extend(
+                unchecked
+                    .map(|unchecked| format!("{}, with checking disabled", evidence.full_line(unchecked))),
+            );
             for error in errors.iter().filter(|error| BOGUS.contains(&error.code)) {
-                certainty = Certainty::Certain;
-                let reason = error.to_string();
+                if answers {
+                    certainty = Certainty::Certain;
+                }
+                let reason = shortened(&error.to_string());
                 if !reasons.contains(&reason) {
                     reasons.push(reason);
                 }
@@ -61,9 +67,7 @@ pub(super) fn dnssec_bogus(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
             "A validating resolver refuses what the name servers answer; everybody behind such a resolver sees no \
              record at all.{because}"
         ),
-        remedy: "Compare the DS record at the registrar with the zone's keys, and sign the zone again; if the zone \
-                 is no longer signed, remove the DS."
-            .to_owned(),
+        remedy: Cause::DnssecBogus.remedy().to_owned(),
         records,
         evidence: lines,
         changed_by: None,
@@ -79,6 +83,11 @@ fn refusal<'a>(
     kind: RecordKind,
 ) -> Option<(&'a Observation, Vec<&'a ExtendedError>)> {
     let observation = evidence.survey.at(resolver, name, kind)?;
+    // A resolver that fails on the root too (its clock is wrong, say) is no witness.
+    let control = evidence.survey.at(resolver, &Name::root(), RecordKind::Ns);
+    if control.is_some_and(|control| !control.outcome.as_ref().is_ok_and(is_answer)) {
+        return None;
+    }
     let failed = |observation: &Observation| {
         observation.outcome.as_ref().is_ok_and(|response| response.rcode == Rcode::SERVFAIL)
     };
@@ -100,14 +109,29 @@ fn is_answer(response: &Response) -> bool {
     matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
 }
 
-/// Whether some resolver has validated the answer, so that the zone's signatures are good.
-fn was_validated(evidence: &Evidence<'_>, name: &Name, kind: RecordKind) -> bool {
-    evidence.survey.observations.iter().any(|observation| {
-        observation.question.name == *name
-            && observation.question.kind == kind
-            && !observation.question.checking_disabled
-            && observation.outcome.as_ref().is_ok_and(|response| response.authentic && is_answer(response))
-    })
+/// Whether as many resolvers that validate give the record as refuse it: then one of them is broken, or remembers what
+/// was. A resolver validates if it says so of the root.
+fn is_exonerated(evidence: &Evidence<'_>, name: &Name, kind: RecordKind) -> bool {
+    let survey = evidence.survey;
+    let gives = |resolver: &Vantage| {
+        survey
+            .at(resolver, name, kind)
+            .is_some_and(|observation| observation.outcome.as_ref().is_ok_and(is_answer))
+    };
+    let validates = |resolver: &Vantage| {
+        survey.observations.of(resolver).any(|observation| {
+            observation.question.dnssec_ok
+                && (observation.question.name.is_root() || observation.question.name == *name)
+                && observation
+                    .outcome
+                    .as_ref()
+                    .is_ok_and(|response| response.authentic && is_answer(response))
+        })
+    };
+    let good = survey.resolvers.iter().filter(|resolver| gives(resolver) && validates(resolver)).count();
+    let bad =
+        survey.resolvers.iter().filter(|resolver| refusal(evidence, resolver, name, kind).is_some()).count();
+    good > 0 && good >= bad
 }
 
 /// Every server holds the record, and a resolver still answers that it is absent.
@@ -119,25 +143,21 @@ pub(super) fn negative_cached(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     for record in evidence.records.iter().filter(|record| holds_at_all_servers(evidence, record)) {
         for finding in &record.findings {
             // A machine's own resolver may serve a private view, which is nobody else's affair.
-            let is_public = matches!(finding.observation.vantage, Vantage::Resolver { .. });
+            let vantage = &finding.observation.vantage;
+            let is_public = !vantage.is_authoritative() && !matches!(vantage, Vantage::System { .. });
             if finding.state != State::Absent || !is_public {
                 continue;
             }
-            let Ok(response) = &finding.observation.outcome else { continue };
-            let left = response.proof_of_absence().map(|(proof, soa)| proof.ttl.min(soa.minimum));
-            let fresh = fresh_absence(evidence, record);
-            if left.zip(fresh).is_none_or(|(left, fresh)| left >= fresh) {
+            // Without the zone's SOA it is no memory, but an answer of the resolver's own.
+            let Some(left) = remembered_for(finding) else { continue };
+            if fresh_absence(evidence, record).is_none_or(|fresh| left >= fresh) {
                 certainty = Certainty::Likely;
             }
-            longest = longest.max(left.unwrap_or_default());
+            longest = longest.max(left);
             if !records.contains(&record.expected.name) {
                 records.push(record.expected.name.clone());
             }
-            lines.push(format!(
-                "{}, for {} s more",
-                evidence.full_line(&finding.observation),
-                left.unwrap_or_default()
-            ));
+            lines.push(format!("{}, for {left} s more", evidence.full_line(&finding.observation)));
         }
     }
     if records.is_empty() {
@@ -148,23 +168,33 @@ pub(super) fn negative_cached(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         certainty,
         impact: Verdict::Degraded,
         summary: format!(
-            "a resolver still remembers that {} were absent",
-            count_records(records.len(), evidence.records.len())
+            "a resolver still remembers that {} {} absent",
+            count_records(records.len(), evidence.records.len()),
+            if records.len() == 1 { "was" } else { "were" }
         ),
         detail: "Every name server holds the record; a resolver has asked before it did, and remembers the \
                  absence (RFC 2308)."
             .to_owned(),
-        remedy: format!("Wait {longest} s. A smaller SOA minimum shortens this the next time."),
+        remedy: remedy_here(Cause::NegativeCached, &format!("Here: {longest} s more."), []),
         records,
         evidence: lines,
         changed_by: None,
     }]
 }
 
+/// For how many seconds more a resolver remembers an absence, by the SOA of the name's zone that it gives.
+fn remembered_for(finding: &Finding) -> Option<u32> {
+    let response = finding.observation.outcome.as_ref().ok()?;
+    let (proof, soa) = response.proof_of_absence()?;
+    let encloses = finding.observation.question.name.is_at_or_below(&proof.name);
+    (encloses && proof.ttl > 0).then(|| proof.ttl.min(soa.minimum))
+}
+
 fn holds_at_all_servers(evidence: &Evidence<'_>, record: &RecordReport) -> bool {
     let mut at_servers = evidence
         .addresses
         .iter()
+        .filter(|address| !address.excused)
         .flat_map(|address| &address.findings)
         .filter(|(other, _)| other.expected.name == record.expected.name)
         .map(|(_, finding)| finding.state)
@@ -208,23 +238,42 @@ pub(super) fn resolver_failing(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                     Some((record, finding))
                 })
                 .filter(|(record, finding)| match finding.state {
-                    State::Unseen => trouble(&finding.observation, evidence.survey) != Some(Trouble::Here),
+                    State::Unseen => trouble(&finding.observation, evidence.survey)
+                        .is_some_and(|trouble| trouble != Trouble::Here),
                     State::Differs => holds_at_all_servers(evidence, record),
-                    State::Holds | State::Absent => false,
+                    State::Absent => {
+                        holds_at_all_servers(evidence, record) && remembered_for(finding).is_none()
+                    }
+                    State::Holds => false,
                 })
                 .collect();
             let (_, first) = here.first()?;
+            let others_hold = here.iter().all(|(record, _)| {
+                record.findings.iter().any(|finding| {
+                    finding.state == State::Holds && !finding.observation.vantage.is_authoritative()
+                })
+            });
+            let (detail, more) = if others_hold {
+                (
+                    format!(
+                        "{resolver} does not give what the others give; that is the resolver's fault and not your \
+                         zone's."
+                    ),
+                    "Nothing is wrong with your zone.",
+                )
+            } else {
+                (
+                    format!("{resolver} gives no usable answer, and no other resolver confirms the records."),
+                    "",
+                )
+            };
             Some(Diagnosis {
                 cause: Cause::ResolverFailing,
-                certainty: Certainty::Certain,
+                certainty: if others_hold { Certainty::Certain } else { Certainty::Likely },
                 impact: Verdict::Healthy,
                 summary: format!("{resolver} fails"),
-                detail: format!(
-                    "{resolver} does not give what the name servers give; that is the resolver's fault and not \
-                     your zone's."
-                ),
-                remedy: "Nothing is wrong with your zone. If this machine depends on that resolver, use another."
-                    .to_owned(),
+                detail,
+                remedy: remedy_here(Cause::ResolverFailing, more, []),
                 records: here.iter().map(|(record, _)| record.expected.name.clone()).collect(),
                 evidence: vec![evidence.full_line(&first.observation)],
                 changed_by: None,

@@ -112,6 +112,7 @@ impl DnsLookup for Wire {
             | Vantage::System { address } => *address,
             Vantage::Tls { .. } => return Err(LookupError::Unsupported("DNS over TLS")),
             Vantage::Https { .. } => return Err(LookupError::Unsupported("DNS over HTTPS")),
+            Vantage::Zone { .. } => return Err(LookupError::Unsupported("zones that are not served")),
         };
         let _turn = self.turns.take(address).await;
         Asking::new(question, vantage.is_recursive(), address, &self.limits).outcome().await

@@ -1,0 +1,35 @@
+//! [`Witnesses`]: who else can tell something, beside DNS and the provider.
+
+use jiff::Timestamp;
+
+use super::State;
+use crate::history::Event;
+use crate::look::Vantage;
+use crate::name::Name;
+use crate::zone::HostedZone;
+
+/// What others tell, beside DNS and the provider. Each may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// The zones that the DNS host holds.
+    pub zones: Vec<HostedZone>,
+    /// What was changed, the latest first.
+    pub changes: Vec<Event>,
+    /// How the records stood at earlier looks, in the order of time.
+    pub past: Vec<PastState>,
+    /// Selectors that the identity had before.
+    pub earlier_selectors: Vec<Name>,
+}
+
+/// How a record stood at a vantage point at an earlier look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastState {
+    /// When.
+    pub at: Timestamp,
+    /// Which record.
+    pub record: Name,
+    /// Where.
+    pub vantage: Vantage,
+    /// How it stood.
+    pub state: State,
+}
