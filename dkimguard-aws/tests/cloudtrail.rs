@@ -5,7 +5,7 @@ mod peer;
 use aws_credential_types::Credentials;
 use dkimguard_aws::{Aws, AwsBuilder, CloudTrail, hint};
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
-use dkimguard_core::history::{Effect, History, IdentityChange, Topic};
+use dkimguard_core::history::{Effect, History, IdentityChange, Topic, ZoneChange};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::ChangeHistory;
 use jiff::{SignedDuration, Timestamp};
@@ -35,7 +35,7 @@ async fn look(account: &str, topic: &Topic) -> Result<History, ProviderError> {
 }
 
 fn zone() -> Topic {
-    Topic::Zone { id: "Z1".to_owned() }
+    Topic::Zone { id: "Z1".to_owned(), sought: ZoneChange::Records }
 }
 
 fn delegation() -> Topic {
@@ -116,15 +116,15 @@ async fn change_of_a_zone_tells_who_when_and_with_what() {
     assert_eq!((change.actor.as_str(), change.action.as_str()), ("kim", "ChangeResourceRecordSets"));
     assert_eq!(change.tool.as_deref(), Some("Terraform"));
     assert_eq!(change.source, "CloudTrail us-east-1");
-    assert_eq!(calls(account), ["us-east-1 LookupEvents Z1"]);
+    assert_eq!(calls(account), ["us-east-1 LookupEvents ChangeResourceRecordSets"]);
 }
 
 #[tokio::test]
 async fn silent_history_is_told_as_one_and_the_zones_id_may_be_written_in_full() {
     let account = "400000000002";
-    let topic = Topic::Zone { id: "/hostedzone/Z1".to_owned() };
+    let topic = Topic::Zone { id: "/hostedzone/Z1".to_owned(), sought: ZoneChange::Records };
     assert_eq!(look(account, &topic).await.expect("the history is read"), History::default());
-    assert_eq!(calls(account), ["us-east-1 LookupEvents Z1"]);
+    assert_eq!(calls(account), ["us-east-1 LookupEvents ChangeResourceRecordSets"]);
 }
 
 #[tokio::test]

@@ -345,7 +345,7 @@ async fn accounts_of_roles_are_united_and_one_that_is_denied_hides_no_zone() {
 
 #[tokio::test]
 async fn identity_zone_and_history_of_a_domain_cost_six_calls() {
-    use dkimguard_core::history::Topic;
+    use dkimguard_core::history::{Topic, ZoneChange};
     use dkimguard_core::ports::ChangeHistory;
 
     let (peer, account) = (Peer::shared(), "300000000031");
@@ -356,7 +356,7 @@ async fn identity_zone_and_history_of_a_domain_cost_six_calls() {
     let (ses, route53, cloudtrail) = (aws.ses(), aws.route53(), aws.cloudtrail());
     let found = ses.find(&name("example.com")).await;
     let zones = route53.zones(&name("example.com"), &name("_domainkey.example.com")).await;
-    let history = cloudtrail.changes(&Topic::Zone { id: "Z1".to_owned() }).await;
+    let history = cloudtrail.changes(&Topic::Zone { id: "Z1".to_owned(), sought: ZoneChange::Records }).await;
 
     assert!(found.iter().all(Result::is_ok) && zones.is_ok() && history.is_ok());
     let mut operations: Vec<_> = peer.calls(account).into_iter().map(|call| call.operation).collect();

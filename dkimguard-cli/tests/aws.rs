@@ -769,7 +769,6 @@ fn who_deleted_the_records_is_told() {
         "userIdentity": { "arn": "arn:aws:sts::1:assumed-role/deploy/ci" },
         "userAgent": "APN/1.0 HashiCorp/1.0 Terraform/1.9.5",
         "requestParameters": { "hostedZoneId": "Z1", "changeBatch": { "changes": [change] } },
-        "resources": [{ "ResourceName": "Z1", "ResourceType": "AWS::Route53::HostedZone" }],
     });
     Peer::shared().add_events(account, HOME, &json!([event]));
     let report = run_json(account, &["moved.example"]).report();

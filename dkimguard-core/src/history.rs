@@ -13,6 +13,8 @@ pub enum Topic {
     Zone {
         /// The host's id of the zone.
         id: String,
+        /// Which kind of change is sought.
+        sought: ZoneChange,
     },
     /// What was done to the delegation of a domain at its registrar.
     Delegation {
@@ -28,6 +30,16 @@ pub enum Topic {
         /// Which kind of change is sought.
         sought: IdentityChange,
     },
+}
+
+/// The changes of a zone that explain something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ZoneChange {
+    /// Records were written or deleted.
+    Records,
+    /// Signing was stopped, or a key of it.
+    Signing,
 }
 
 /// The changes of an identity that explain something.

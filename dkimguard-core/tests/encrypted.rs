@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -346,7 +346,8 @@ impl Unbound {
 
     fn wait_until_ready(&mut self) -> TestResult {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while self.ports.iter().any(|port| TcpStream::connect(port).is_err()) {
+        // Its ports are open before it serves them; an answer shows that it does.
+        while !self.answers()? || self.ports.iter().any(|port| TcpStream::connect(port).is_err()) {
             if self.child.try_wait()?.is_some() || Instant::now() > deadline {
                 let log = fs::read_to_string(self.directory.path().join("unbound.log")).unwrap_or_default();
                 return Err(format!("unbound doesn't serve {:?}: {log}", self.ports).into());
@@ -354,6 +355,17 @@ impl Unbound {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
+    }
+
+    /// Whether a question over UDP is answered, whatever the answer.
+    fn answers(&self) -> io::Result<bool> {
+        // Id 1, recursion desired, one question: aaa._domainkey.dktest, CNAME, IN.
+        const QUESTION: &[u8] =
+            b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x03aaa\x0a_domainkey\x06dktest\0\0\x05\0\x01";
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_millis(200)))?;
+        socket.connect(self.ports[0])?;
+        Ok(socket.send(QUESTION).is_ok() && socket.recv(&mut [0; 512]).is_ok())
     }
 
     fn trusting_engine(&self) -> Result<Hickory, Box<dyn Error>> {

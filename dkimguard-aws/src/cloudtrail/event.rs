@@ -41,7 +41,7 @@ fn is_about(record: &Value, topic: &Topic) -> bool {
         paths.iter().any(|path| text(record, path).and_then(spelling::read).as_ref() == Some(domain))
     };
     match topic {
-        Topic::Zone { id } => {
+        Topic::Zone { id, .. } => {
             // `DeleteHostedZone` names it `id`, and of one that was made only the answer knows the id.
             let named = [
                 "/requestParameters/hostedZoneId",
@@ -154,6 +154,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::read;
+    use dkimguard_core::history::ZoneChange;
 
     fn told(record: &Value) -> Told {
         Told::builder()
@@ -165,7 +166,7 @@ mod tests {
     }
 
     fn zone() -> Topic {
-        Topic::Zone { id: "Z1".to_owned() }
+        Topic::Zone { id: "Z1".to_owned(), sought: ZoneChange::Records }
     }
 
     fn batch(changes: &Value) -> Value {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
-use dkimguard_core::history::{Event, History, IdentityChange, Topic};
+use dkimguard_core::history::{Event, History, IdentityChange, Topic, ZoneChange};
 use dkimguard_core::ports::ChangeHistory;
 use futures_util::future::join_all;
 
@@ -32,7 +32,7 @@ const PAGE: usize = 50;
 /// # What is asked
 /// | topic | region | looked up by |
 /// | --- | --- | --- |
-/// | a zone | `us-east-1`, where Route 53's events are | the zone's id as the resource's name, written without `/hostedzone/`, as CloudTrail does |
+/// | a zone | `us-east-1`, where Route 53's events are | `ChangeResourceRecordSets`, or what stops signing; those of other zones are left out |
 /// | a delegation | `us-east-1` | the registrar as the source; other domains' events are left out |
 /// | an identity | its own, else `us-east-1` | the name of the one event that is sought; other domains' events are left out |
 ///
@@ -132,9 +132,13 @@ impl ChangeHistory for CloudTrail {
 
 /// The look-ups for a topic. Each is made only if those before it found nothing.
 fn searches(topic: &Topic) -> Result<Vec<LookupAttribute>, Fault> {
-    use LookupAttributeKey::{EventName, EventSource, ResourceName};
+    use LookupAttributeKey::{EventName, EventSource};
     let asked = match topic {
-        Topic::Zone { id } => vec![(ResourceName, event::bare_id(id))],
+        // By the event's name: under which form of its id a zone is found as a resource is not documented.
+        Topic::Zone { sought: ZoneChange::Records, .. } => vec![(EventName, "ChangeResourceRecordSets")],
+        Topic::Zone { sought: ZoneChange::Signing, .. } => {
+            vec![(EventName, "DisableHostedZoneDNSSEC"), (EventName, "DeactivateKeySigningKey")]
+        }
         Topic::Delegation { .. } => vec![(EventSource, "route53domains.amazonaws.com")],
         Topic::Identity { sought: IdentityChange::Deleted, .. } => vec![(EventName, "DeleteEmailIdentity")],
         Topic::Identity { sought: IdentityChange::SetUpAnew, .. } => {

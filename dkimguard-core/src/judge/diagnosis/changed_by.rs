@@ -1,7 +1,7 @@
 //! Who brought a cause about: the change that explains it, if the history names one.
 
 use super::{Cause, Diagnosis};
-use crate::history::{Effect, Event, IdentityChange, Topic};
+use crate::history::{Effect, Event, IdentityChange, Topic, ZoneChange};
 use crate::identity::Identity;
 use crate::zone::{HostedZone, Visibility};
 
@@ -53,9 +53,9 @@ pub(in crate::judge) fn topic(causes: &[Diagnosis], identity: &Identity, zones: 
     let domain = identity.domain();
     let about_identity =
         |sought| Topic::Identity { domain: domain.clone(), region: identity.id.region.clone(), sought };
-    let about_zone = || {
+    let about_zone = |sought| {
         let zone = zones.iter().find(|zone| zone.visibility == Visibility::Public)?;
-        Some(Topic::Zone { id: zone.id.clone() })
+        Some(Topic::Zone { id: zone.id.clone(), sought })
     };
     let about_delegation = || Some(Topic::Delegation { domain: domain.registered_domain()? });
     let topic = causes.iter().find_map(|cause| match cause.cause {
@@ -68,7 +68,8 @@ pub(in crate::judge) fn topic(causes: &[Diagnosis], identity: &Identity, zones: 
         Cause::SigningDisabled => Some(about_identity(IdentityChange::SigningSwitched)),
         Cause::Offline | Cause::ResolverFailing | Cause::KeyTesting => None,
         cause if is_about_provider(cause) => None,
-        _ => about_zone(),
+        Cause::DnssecBogus => about_zone(ZoneChange::Signing),
+        _ => about_zone(ZoneChange::Records),
     });
     topic.unwrap_or_else(|| about_identity(IdentityChange::Deleted))
 }
