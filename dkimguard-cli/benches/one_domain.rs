@@ -203,7 +203,8 @@ impl Bench {
                 Err(error) => println!("**{name} is left out: {error}; `benches/setup` installs it.**\n"),
             }
         };
-        let hints = self.tree.directory().join("resolver/root.hints").display().to_string();
+        let resolver = self.tree.resolver().ip().to_string();
+        let hints = self.tree.directory().join(&resolver).join("root.hints").display().to_string();
         add(
             "zonemaster-cli",
             "zonemaster-cli".into(),
@@ -211,7 +212,6 @@ impl Bench {
             vec!["--no-progress".to_owned(), "--hints".to_owned(), hints, DOMAIN.to_owned()],
             "ns1.healthy.dktest",
         );
-        let resolver = self.tree.resolver().ip().to_string();
         add(
             "checkdmarc",
             target().join("checkdmarc/bin/checkdmarc"),
@@ -279,7 +279,7 @@ impl Bench {
             look("the first of two servers, cold resolver", "first.dktest", "degraded"),
             look("both servers", "both.dktest", "failing"),
             look("the first four of five servers", "four.dktest", "degraded"),
-            look("the first of the parent's two servers", "below.half.dktest", "healthy"),
+            look("the first of the parent's two servers", "below.half.dktest", "degraded"),
             look(
                 "the first three of the parent's four servers, and the second of the zone's",
                 "below.most.dktest",
