@@ -279,7 +279,7 @@ impl Bench {
             look("the first of two servers, cold resolver", "first.dktest", "degraded"),
             look("both servers", "both.dktest", "failing"),
             look("the first four of five servers", "four.dktest", "degraded"),
-            look("the first of the parent's two servers", "below.half.dktest", "degraded"),
+            look("the first of the parent's two servers", "below.half.dktest", "healthy"),
             look(
                 "the first three of the parent's four servers, and the second of the zone's",
                 "below.most.dktest",

@@ -250,12 +250,12 @@ fn vantages(address: SocketAddr) -> [Vantage; 3] {
 }
 
 /// A port that was free for UDP and TCP a moment ago, on an address where nobody else here listens.
-fn closed_port() -> std::io::Result<SocketAddr> {
+fn closed_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::new(127, 0, 0, 77), 0))?.local_addr()
 }
 
 /// A port on which both protocols are accepted by the kernel and answered by nobody.
-fn silent_port() -> std::io::Result<(TcpListener, UdpSocket)> {
+fn silent_port() -> io::Result<(TcpListener, UdpSocket)> {
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let udp = UdpSocket::bind(tcp.local_addr()?)?;
     Ok((tcp, udp))
@@ -393,7 +393,7 @@ impl Drop for Unbound {
     }
 }
 
-fn spawn(directory: &tempfile::TempDir) -> std::io::Result<Child> {
+fn spawn(directory: &tempfile::TempDir) -> io::Result<Child> {
     let log = fs::File::create(directory.path().join("unbound.log"))?;
     Command::new("unbound")
         .arg("-d")

@@ -52,6 +52,13 @@ const SCENARIOS: &[Scenario] = &[
         let zone = Zone::new("_domainkey.example.com").with(lines);
         s.world.host(zone, [("ns1.example.com", World::NS1), ("ns2.example.com", World::NS2)]);
     }),
+    healthy("a zone below another, of whose servers one is silent", |s| {
+        s.identity = easy_dkim_identity("mail.example.com");
+        let records: String = TOKENS.map(|token| format!("{token}._domainkey CNAME {token}.dkim.amazonses.com.\n")).concat();
+        let servers = [("ns3.example.com", [127, 0, 83, 13].into()), ("ns4.example.com", [127, 0, 83, 14].into())];
+        s.world.host(Zone::new("mail.example.com").with(&records), servers);
+        s.world.server(World::NS2).fault(Fault::Silent);
+    }),
     healthy("records of TTL 0", |s| { s.world.replace("aaa._domainkey.example.com 0 CNAME aaa.dkim.amazonses.com"); }),
     healthy("the targets cannot be looked up", |s| { s.world.fault("dkim.amazonses.com", Fault::Rcode(Rcode::SERVFAIL)); }),
     healthy("one of two resolvers is silent", |s| {

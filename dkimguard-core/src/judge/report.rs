@@ -15,7 +15,7 @@ use super::verdict::verdict;
 use super::{Diagnosis, Exposure, Finding, Gap, Paint, Port, State, Verdict, Witnesses};
 use crate::history::Topic;
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus, Targets};
-use crate::look::{Basis, Delegation, Survey, Vantage};
+use crate::look::{Basis, Delegation, Response, Survey, Vantage};
 use crate::name::Name;
 
 /// The working deadline, in hours from the basis: the identity's own verification is given up after that.
@@ -209,7 +209,7 @@ fn compare_all(identity: &Identity, expected: &[Expected], survey: &Survey) -> V
         let reports = expected.iter().map(|expected| {
             let findings = places_of(expected, survey)
                 .filter_map(|vantage| compare(expected, targets, &vantage, survey))
-                .filter(|finding| !is_referred_on(finding, expected, survey));
+                .filter(|finding| !is_of_no_account(finding, expected, survey));
             let zone = survey.zone_of(&expected.name).map(|delegation| delegation.zone.clone());
             RecordReport { findings: findings.collect(), zone, expected: expected.clone() }
         });
@@ -238,10 +238,9 @@ fn places_of(expected: &Expected, survey: &Survey) -> impl Iterator<Item = Vanta
         .filter(move |vantage| vantage.is_recursive() || seen.insert(vantage.address()))
 }
 
-/// Whether a server of a zone above only refers to a deeper zone that was looked at, as it must.
-fn is_referred_on(finding: &Finding, expected: &Expected, survey: &Survey) -> bool {
-    let Ok(response) = &finding.observation.outcome else { return false };
-    let Some((cut, _)) = response.referral() else { return false };
+/// Whether what a server of a zone above shows says nothing about the record: it refers to a deeper zone that was
+/// looked at, as it must; or it is silent or fails, which is that zone's affair as long as others refer on.
+fn is_of_no_account(finding: &Finding, expected: &Expected, survey: &Survey) -> bool {
     let address = finding.observation.vantage.address();
     let own_zone = survey
         .zones
@@ -249,7 +248,15 @@ fn is_referred_on(finding: &Finding, expected: &Expected, survey: &Survey) -> bo
         .filter(|zone| expected.name.is_at_or_below(&zone.zone))
         .filter(|zone| zone.vantages().iter().any(|vantage| vantage.address() == address))
         .max_by_key(|zone| zone.zone.label_count());
-    own_zone.is_some_and(|own| cut.is_below(&own.zone)) && survey.zones.iter().any(|zone| zone.zone == *cut)
+    let Some(own_zone) = own_zone else { return false };
+    let cut = finding.observation.outcome.as_ref().ok().and_then(Response::referral).map(|(cut, _)| cut);
+    match cut {
+        Some(cut) => cut.is_below(&own_zone.zone) && survey.zones.iter().any(|zone| zone.zone == *cut),
+        None => {
+            let is_above = survey.zone_of(&expected.name).is_some_and(|zone| zone.zone != own_zone.zone);
+            is_above && finding.state == State::Unseen
+        }
+    }
 }
 
 /// The clock that runs while the provider still looks and doesn't find.

@@ -240,6 +240,7 @@ pub(super) fn delegation_mismatch(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
         .survey
         .zones
         .iter()
+        .filter(|zone| evidence.is_of_a_record(zone))
         .filter_map(|zone| {
             let only_parent = without(&zone.given_by_parent, &zone.given_by_zone);
             let only_zone = without(&zone.given_by_zone, &zone.given_by_parent);

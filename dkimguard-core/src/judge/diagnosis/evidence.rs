@@ -56,15 +56,21 @@ impl<'a> Evidence<'a> {
         let is_known_through_others = evidence.resolvers_hold_a_record();
         let mut seen = HashSet::new();
         for zone in zones {
+            let is_of_a_record = evidence.is_of_a_record(zone);
             evidence.nameless.extend(
-                zone.servers.iter().filter(|server| server.addresses.is_empty()).filter_map(|server| {
-                    match server.lookup {
-                        AddressLookup::None => Some((zone, server)),
-                        // A resolver that can resolve the domain and not its server's name shows nothing for certain.
-                        AddressLookup::Unresolvable(_) if !is_known_through_others => Some((zone, server)),
-                        _ => None,
-                    }
-                }),
+                zone.servers
+                    .iter()
+                    .filter(|server| is_of_a_record && server.addresses.is_empty())
+                    .filter_map(|server| {
+                        match server.lookup {
+                            AddressLookup::None => Some((zone, server)),
+                            // A resolver that can resolve the domain and not its server's name shows nothing for certain.
+                            AddressLookup::Unresolvable(_) if !is_known_through_others => {
+                                Some((zone, server))
+                            }
+                            _ => None,
+                        }
+                    }),
             );
             for vantage in zone.vantages() {
                 if !seen.insert(vantage.address()) {
@@ -96,6 +102,11 @@ impl<'a> Evidence<'a> {
             }
         }
         evidence
+    }
+
+    /// Whether a record lies in this very zone, and not only in a zone below it.
+    pub(in crate::judge) fn is_of_a_record(&self, zone: &Delegation) -> bool {
+        self.records.is_empty() || self.records.iter().any(|record| record.zone.as_ref() == Some(&zone.zone))
     }
 
     /// Whether anything came back from beyond this machine's own network: any word of a name server, or an answer
@@ -216,9 +227,10 @@ impl<'a> Evidence<'a> {
     }
 
     /// Servers that weren't asked, since their addresses couldn't be looked up.
-    pub(in crate::judge) fn unlooked_servers(&self) -> impl Iterator<Item = &'a Server> {
+    pub(in crate::judge) fn unlooked_servers(&self) -> impl Iterator<Item = &'a Server> + use<'a, '_> {
         let nameless: Vec<&Server> = self.nameless.iter().map(|(_, server)| *server).collect();
-        self.survey.zones.iter().flat_map(|zone| &zone.servers).filter(move |server| {
+        let zones = self.survey.zones.iter().filter(|zone| self.is_of_a_record(zone));
+        zones.flat_map(|zone| &zone.servers).filter(move |server| {
             server.addresses.is_empty()
                 && server.lookup != AddressLookup::Open
                 && !nameless.iter().any(|nameless| std::ptr::eq(*nameless, *server))
