@@ -203,7 +203,8 @@ impl Bench {
                 Err(error) => println!("**{name} is left out: {error}; `benches/setup` installs it.**\n"),
             }
         };
-        let hints = self.tree.directory().join("resolver/root.hints").display().to_string();
+        let resolver = self.tree.resolver().ip().to_string();
+        let hints = self.tree.directory().join(&resolver).join("root.hints").display().to_string();
         add(
             "zonemaster-cli",
             "zonemaster-cli".into(),
@@ -211,7 +212,6 @@ impl Bench {
             vec!["--no-progress".to_owned(), "--hints".to_owned(), hints, DOMAIN.to_owned()],
             "ns1.healthy.dktest",
         );
-        let resolver = self.tree.resolver().ip().to_string();
         add(
             "checkdmarc",
             target().join("checkdmarc/bin/checkdmarc"),
@@ -329,7 +329,7 @@ impl Bench {
         for token in TOKENS {
             for kind in ["CNAME", "TXT"] {
                 let name = format!("{token}._domainkey.{domain}");
-                let arguments = [&format!("@{resolver}"), "+tries=3", &name, kind];
+                let arguments = [&format!("@{resolver}"), "+time=2", "+tries=15", &name, kind];
                 let status = Command::new("dig").args(arguments).stdout(Stdio::null()).status()?;
                 if !status.success() {
                     return Err(format!("the resolver doesn't answer {name} {kind}").into());

@@ -3,11 +3,13 @@
 //! Resolvers guide the way to the top-level domain's servers; from there on each zone's own servers are asked, and
 //! their referrals are followed, so that what the parent says is seen as the parent says it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, FutureExt, Shared, join_all, poll_fn};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Observation, Question, Rcode, Response, Vantage};
@@ -16,8 +18,6 @@ use crate::name::Name;
 use crate::ports::DnsLookup;
 use crate::record::{Record, RecordData, RecordKind};
 
-/// How many servers of a zone are asked at once while the way down is sought; the first good answer leads on.
-const ASKED_AT_ONCE: usize = 3;
 /// How many servers of the top-level domain are looked up; two that answer would do.
 const GUIDES_ABOVE: usize = 4;
 /// How many servers of one zone are looked at; the largest delegations in use have 13.
@@ -156,14 +156,28 @@ impl Delegation {
 #[derive(Debug)]
 pub(super) struct Guide<'a> {
     dns: &'a dyn DnsLookup,
-    resolvers: &'a [Vantage],
+    resolvers: Arc<Resolvers<'a>>,
     port: u16,
-    /// The resolvers that were silent when first asked; they aren't waited for again.
-    silent: Mutex<BTreeSet<Vantage>>,
-    /// The resolvers that have answered; one silence later on is the question's, not theirs.
-    answering: Mutex<BTreeSet<Vantage>>,
+    /// The servers whose addresses are known or being looked up.
+    lookups: Mutex<BTreeMap<Name, Lookup<'a>>>,
+    /// Those being looked up.
+    under_way: Mutex<FuturesUnordered<Lookup<'a>>>,
     /// What authoritative servers answered on the way down.
     steps: Mutex<Vec<Observation>>,
+}
+
+/// A look-up of a server's addresses, for several to wait for.
+type Lookup<'a> = Shared<BoxFuture<'a, FoundAddresses>>;
+
+/// The resolvers that show the way.
+#[derive(Debug)]
+struct Resolvers<'a> {
+    dns: &'a dyn DnsLookup,
+    all: &'a [Vantage],
+    /// Those that were silent when first asked; they aren't waited for again.
+    silent: Mutex<BTreeSet<Vantage>>,
+    /// Those that have answered; one silence later on is the question's, not theirs.
+    answering: Mutex<BTreeSet<Vantage>>,
 }
 
 /// A step down could not be taken.
@@ -175,14 +189,30 @@ pub(super) struct LostWay {
 
 impl<'a> Guide<'a> {
     pub(super) fn new(dns: &'a dyn DnsLookup, resolvers: &'a [Vantage], port: u16) -> Self {
+        let resolvers =
+            Resolvers { dns, all: resolvers, silent: Mutex::default(), answering: Mutex::default() };
         Self {
             dns,
-            resolvers,
+            resolvers: Arc::new(resolvers),
             port,
-            silent: Mutex::default(),
-            answering: Mutex::default(),
+            lookups: Mutex::default(),
+            under_way: Mutex::default(),
             steps: Mutex::default(),
         }
+    }
+
+    /// What comes of `work`. Meanwhile look-ups that it has begun move on, whether or not it waits for them by now;
+    /// without this they begin when they are first waited for.
+    pub(super) async fn accompany<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let outcome = work.as_mut().poll(context);
+            if let Ok(mut under_way) = self.under_way.lock() {
+                while let Poll::Ready(Some(_)) = under_way.poll_next_unpin(context) {}
+            }
+            outcome
+        })
+        .await
     }
 
     /// Keeps what authoritative servers answered to other questions on the way.
@@ -238,7 +268,7 @@ impl<'a> Guide<'a> {
         let mut reason = String::from("no resolver to begin with");
         // The top-level domain saves the question to the root; the root is there for what it doesn't know.
         for zone in above.iter().skip(1).take(1).chain(above.first()) {
-            match self.ask(&Question::new(zone.clone(), RecordKind::Ns)).await {
+            match self.resolvers.ask(&Question::new(zone.clone(), RecordKind::Ns)).await {
                 Ok(response) => {
                     let names = name_servers(&response.answers, zone);
                     let mut delegation = Delegation::new(zone.clone(), names.into_iter().take(GUIDES_ABOVE));
@@ -260,6 +290,10 @@ impl<'a> Guide<'a> {
         let mut here = start;
         let mut passed = Vec::new();
         loop {
+            // Where the zone's servers are silent, the resolvers don't find them either: make that one wait, not two.
+            for server in &here.servers {
+                drop(self.lookup(&server.name));
+            }
             let mut silent_at = None;
             let depth = here.zone.label_count();
             let mut way: Vec<Name> =
@@ -302,17 +336,22 @@ impl<'a> Guide<'a> {
 
     /// The delegation as the resolvers see it, where the parent's servers cannot be asked.
     async fn as_resolvers_see(&self, target: &Name) -> Option<Delegation> {
-        for zone in target.ancestors().filter(|name| name.label_count() > 1) {
-            if let Ok(response) = self.ask(&Question::new(zone.clone(), RecordKind::Ns)).await {
-                let names = name_servers(&response.answers, &zone);
-                if !names.is_empty() {
-                    let mut delegation = Delegation::new(zone, names);
-                    self.take_glue(&mut delegation, &response.additional);
-                    return Some(delegation);
-                }
+        let zones = target.ancestors().filter(|name| name.label_count() > 1);
+        let asked = join_all(zones.map(|zone| async move {
+            let answer = self.resolvers.ask(&Question::new(zone.clone(), RecordKind::Ns)).await;
+            (zone, answer)
+        }));
+        // The deepest comes first.
+        asked.await.into_iter().find_map(|(zone, answer)| {
+            let response = answer.ok()?;
+            let names = name_servers(&response.answers, &zone);
+            if names.is_empty() {
+                return None;
             }
-        }
-        None
+            let mut delegation = Delegation::new(zone, names);
+            self.take_glue(&mut delegation, &response.additional);
+            Some(delegation)
+        })
     }
 
     /// Learns addresses from an additional section.
@@ -332,41 +371,69 @@ impl<'a> Guide<'a> {
         }
     }
 
-    /// The addresses of a server, IPv4 first, through the resolvers.
+    /// The addresses of a server, IPv4 first, through the resolvers, which are asked once.
     pub(super) async fn addresses(&self, name: &Name) -> FoundAddresses {
-        let asked = join_all(
-            [RecordKind::A, RecordKind::Aaaa]
-                .map(|kind| async move { self.race(&Question::new(name.clone(), kind)).await }),
-        )
-        .await;
-        let mut found =
-            FoundAddresses { addresses: Vec::new(), lookup: AddressLookup::None, view: View::World };
-        let mut refusal = None;
-        let mut unseen = false;
-        for answer in asked {
-            match answer {
-                Raced::Definite(response, view) => {
-                    let end = response.chain_end(name);
-                    let records = response.answers.iter().filter(|record| record.name == *end);
-                    let addresses = records.filter_map(|record| address(&record.data));
-                    found.addresses.extend(addresses.map(|ip| SocketAddr::new(ip, self.port)));
-                    if view == View::Own {
-                        found.view = View::Own;
-                    }
-                }
-                Raced::Useless(Some(rcode)) => refusal = Some(rcode),
-                Raced::Useless(None) => unseen = true,
-            }
-        }
-        found.lookup = match (found.addresses.is_empty(), unseen, refusal) {
-            (false, ..) => AddressLookup::Found,
-            (true, true, _) => AddressLookup::Unseen,
-            (true, false, Some(rcode)) => AddressLookup::Unresolvable(rcode),
-            (true, false, None) => AddressLookup::None,
-        };
-        found
+        self.lookup(name).await
     }
 
+    /// The look-up of a server's addresses, begun if it wasn't.
+    fn lookup(&self, name: &Name) -> Lookup<'a> {
+        let begin = || {
+            let (resolvers, name, port) = (Arc::clone(&self.resolvers), name.clone(), self.port);
+            let lookup = async move { resolvers.addresses(&name, port).await }.boxed().shared();
+            if let Ok(under_way) = self.under_way.lock() {
+                under_way.push(lookup.clone());
+            }
+            lookup
+        };
+        // The map is sound even if the lock says it was poisoned: entries are only ever added.
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        lookups.entry(name.clone()).or_insert_with(begin).clone()
+    }
+
+    /// What a zone's servers answer: all at once, the first answer that has authority or refers downwards. A few after
+    /// the others, silent ones among the first would cost a time-out of their own.
+    async fn ask_zone(&self, zone: &Delegation, question: &Question) -> Option<Response> {
+        let vantages = zone.vantages();
+        let mut asks: FuturesUnordered<_> = vantages
+            .iter()
+            .flat_map(|vantage| {
+                // That a server is silent is believed once it is silent about its own zone too.
+                let soa = Question::new(zone.zone.clone(), RecordKind::Soa);
+                let control = zone.parent.is_some().then_some(soa);
+                [Some(question.clone()), control]
+                    .into_iter()
+                    .flatten()
+                    .map(move |question| (question, vantage))
+            })
+            .map(|(question, vantage)| async move {
+                let outcome = self.dns.ask(&question, vantage).await;
+                Observation { question, vantage: vantage.clone(), outcome }
+            })
+            .collect();
+        while let Some(step) = asks.next().await {
+            let is_answer = step.question.kind == question.kind;
+            let leads_on = step.outcome.as_ref().is_ok_and(|response| {
+                is_answer
+                    && response
+                        .referral()
+                        .map_or(response.authoritative && is_definite(response), |(cut, _)| {
+                            cut.is_below(&zone.zone) && question.name.is_at_or_below(cut)
+                        })
+            });
+            let response = step.outcome.as_ref().ok().cloned();
+            if let Ok(mut steps) = self.steps.lock() {
+                steps.push(step);
+            }
+            if leads_on {
+                return response;
+            }
+        }
+        None
+    }
+}
+
+impl Resolvers<'_> {
     /// What a resolver answers: the world's view first, this machine's own only where there is no other.
     async fn ask(&self, question: &Question) -> Result<Response, LostWay> {
         match self.race(question).await {
@@ -384,7 +451,7 @@ impl<'a> Guide<'a> {
     async fn race(&self, question: &Question) -> Raced {
         let silent = self.silent.lock().map(|silent| silent.clone()).unwrap_or_default();
         let mut asks: FuturesUnordered<_> = self
-            .resolvers
+            .all
             .iter()
             .filter(|resolver| !silent.contains(resolver))
             .map(|resolver| async move { (resolver, self.dns.ask(question, resolver).await) })
@@ -427,48 +494,39 @@ impl<'a> Guide<'a> {
         }
     }
 
-    /// What a zone's servers answer: a few at once, then all others; the first answer that has authority or refers
-    /// downwards leads on.
-    async fn ask_zone(&self, zone: &Delegation, question: &Question) -> Option<Response> {
-        let vantages = zone.vantages();
-        let (first, rest) = vantages.split_at(vantages.len().min(ASKED_AT_ONCE));
-        for some in [first, rest] {
-            let mut asks: FuturesUnordered<_> = some
-                .iter()
-                .flat_map(|vantage| {
-                    // That a server is silent is believed once it is silent about its own zone too.
-                    let soa = Question::new(zone.zone.clone(), RecordKind::Soa);
-                    let control = zone.parent.is_some().then_some(soa);
-                    [Some(question.clone()), control]
-                        .into_iter()
-                        .flatten()
-                        .map(move |question| (question, vantage))
-                })
-                .map(|(question, vantage)| async move {
-                    let outcome = self.dns.ask(&question, vantage).await;
-                    Observation { question, vantage: vantage.clone(), outcome }
-                })
-                .collect();
-            while let Some(step) = asks.next().await {
-                let is_answer = step.question.kind == question.kind;
-                let leads_on = step.outcome.as_ref().is_ok_and(|response| {
-                    is_answer
-                        && response
-                            .referral()
-                            .map_or(response.authoritative && is_definite(response), |(cut, _)| {
-                                cut.is_below(&zone.zone) && question.name.is_at_or_below(cut)
-                            })
-                });
-                let response = step.outcome.as_ref().ok().cloned();
-                if let Ok(mut steps) = self.steps.lock() {
-                    steps.push(step);
+    /// The addresses of a server, IPv4 first, through the resolvers.
+    async fn addresses(&self, name: &Name, port: u16) -> FoundAddresses {
+        let asked = join_all(
+            [RecordKind::A, RecordKind::Aaaa]
+                .map(|kind| async move { self.race(&Question::new(name.clone(), kind)).await }),
+        )
+        .await;
+        let mut found =
+            FoundAddresses { addresses: Vec::new(), lookup: AddressLookup::None, view: View::World };
+        let mut refusal = None;
+        let mut unseen = false;
+        for answer in asked {
+            match answer {
+                Raced::Definite(response, view) => {
+                    let end = response.chain_end(name);
+                    let records = response.answers.iter().filter(|record| record.name == *end);
+                    let addresses = records.filter_map(|record| address(&record.data));
+                    found.addresses.extend(addresses.map(|ip| SocketAddr::new(ip, port)));
+                    if view == View::Own {
+                        found.view = View::Own;
+                    }
                 }
-                if leads_on {
-                    return response;
-                }
+                Raced::Useless(Some(rcode)) => refusal = Some(rcode),
+                Raced::Useless(None) => unseen = true,
             }
         }
-        None
+        found.lookup = match (found.addresses.is_empty(), unseen, refusal) {
+            (false, ..) => AddressLookup::Found,
+            (true, true, _) => AddressLookup::Unseen,
+            (true, false, Some(rcode)) => AddressLookup::Unresolvable(rcode),
+            (true, false, None) => AddressLookup::None,
+        };
+        found
     }
 }
 
@@ -482,7 +540,7 @@ pub(super) enum View {
 }
 
 /// What a look-up of a server's addresses found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FoundAddresses {
     addresses: Vec<SocketAddr>,
     lookup: AddressLookup,

@@ -112,7 +112,7 @@ pub(super) async fn survey(
         }
         Authoritative::Ask { port } => {
             let guide = Guide::new(dns, &places.resolvers, port);
-            let at_servers = survey_servers(dns, &guide, domain, expected, sibling.as_ref());
+            let at_servers = guide.accompany(survey_servers(dns, &guide, domain, expected, sibling.as_ref()));
             let (mut survey, through_resolvers) = join(at_servers, through_resolvers).await;
             survey.observations.extend(through_resolvers);
             survey.steps.extend(guide.into_steps());
@@ -493,7 +493,7 @@ async fn survey_resolvers(
     beside: &[Question],
     clues: Option<(&Name, Option<&Name>)>,
 ) -> Vec<Observation> {
-    let looks = resolvers.iter().map(|resolver| async move {
+    let looks = resolvers.iter().map(|resolver| {
         let mut questions = vec![control_question()];
         questions.extend_from_slice(beside);
         for expected in expected {
@@ -501,36 +501,35 @@ async fn survey_resolvers(
             let target = expected.value.target();
             questions.extend(target.map(|target| Question::new(target.clone(), RecordKind::Txt)));
         }
-        let mut observations = ask_all(dns, resolver, questions).await;
+        ask_all(dns, resolver, questions)
+    });
+    let first: Vec<Vec<Observation>> = join_all(looks).await;
+    let mut signed: Vec<Question> =
+        first.iter().flat_map(|observations| failed_at(observations, expected)).collect();
+    signed.sort_by(|one, other| one.name.cmp(&other.name));
+    signed.dedup();
+    if !signed.is_empty() {
+        // Who validates at all, and whether one of those has validated what another calls broken.
+        signed.push(control_question());
+    }
+    let signed: &Vec<Question> = &signed.into_iter().map(Question::with_dnssec_ok).collect();
+    let looks = resolvers.iter().zip(first).map(|(resolver, mut observations)| async move {
         let failed: Vec<Question> = failed_at(&observations, expected).collect();
-        let unchecked = failed.iter().cloned().map(Question::with_checking_disabled).collect();
-        let unchecked = ask_all(dns, resolver, unchecked).await;
+        let unchecked = failed.iter().cloned().map(Question::with_checking_disabled);
         // Once more without the bit: a failure that passes is not a broken signature.
-        let again = ask_all(dns, resolver, failed).await;
-        observations.extend(unchecked.into_iter().chain(again));
+        let mut questions: Vec<Question> = unchecked.chain(failed.iter().cloned()).collect();
+        if observations.iter().any(|observation| observation.outcome.is_ok()) {
+            questions.extend_from_slice(signed);
+        }
+        // All at once: a resolver that reaches no server takes its time for each.
+        observations.extend(ask_all(dns, resolver, questions).await);
         if let Some((zone, sibling)) = clues {
             let clues = clue_questions(expected.iter(), &observations, zone, sibling);
             observations.extend(ask_all(dns, resolver, clues).await);
         }
         observations
     });
-    let mut observations: Vec<Observation> = join_all(looks).await.into_iter().flatten().collect();
-    let mut failed: Vec<Question> = failed_at(&observations, expected).collect();
-    failed.sort_by(|one, other| one.name.cmp(&other.name));
-    failed.dedup();
-    if !failed.is_empty() {
-        // Who validates at all, and whether one of those has validated what another calls broken.
-        failed.push(control_question());
-        let signed: Vec<Question> = failed.into_iter().map(Question::with_dnssec_ok).collect();
-        let answering = resolvers.iter().filter(|resolver| {
-            observations
-                .iter()
-                .any(|observation| observation.vantage == **resolver && observation.outcome.is_ok())
-        });
-        let looks = answering.map(|resolver| ask_all(dns, resolver, signed.clone()));
-        observations.extend(join_all(looks).await.into_iter().flatten());
-    }
-    observations
+    join_all(looks).await.into_iter().flatten().collect()
 }
 
 /// The questions about expected records that a resolver answered with SERVFAIL.
