@@ -221,6 +221,10 @@ const SCENARIOS: &[Scenario] = &[
     degraded("one server has another value", |s| {
         s.world.server(World::NS2).replace("bbb._domainkey.example.com CNAME old.dkim.amazonses.com");
     }, &["servers-disagree", "wrong-target"]),
+    degraded("one server leads TXT elsewhere than the CNAME", |s| {
+        let other = Zone::new("example.com").with("bbb._domainkey CNAME aaa.dkim.amazonses.com.");
+        s.world.server(World::NS2).fault(Fault::OtherCopy(Box::new(other)).for_kind(RecordKind::Txt).below(BBB));
+    }, &["servers-disagree", "conflicting-records"]),
     degraded("one server refuses", |s| { s.world.server(World::NS2).fault(Fault::Rcode(Rcode::REFUSED)); }, &["server-lame"]),
     degraded("one server has no authority", |s| { s.world.server(World::NS2).fault(Fault::NotAuthoritative); }, &["server-lame"]),
     degraded("one server refers to the root", |s| { s.world.server(World::NS2).fault(Fault::UpwardReferral); }, &["server-lame"]),

@@ -68,7 +68,7 @@ pub(super) enum Sight {
     Holds,
     /// CNAMEs that aren't the one that must be there.
     Targets(Vec<Name>),
-    /// A CNAME, and TXT records at the same name.
+    /// A CNAME, and at the same name records of other types, or another CNAME to a question of another type.
     Conflict,
     /// TXT records that aren't as they must be, and what is wrong with them.
     Key(Cause),
@@ -197,6 +197,9 @@ fn see_cname(
     match response.cnames(&expected.name)[..] {
         [] => Sight::Absent,
         [_] if has_data_beside(expected, vantage, survey) => Sight::Conflict,
+        [only] if vantage.is_authoritative() && has_another_alias(expected, only, vantage, survey) => {
+            Sight::Conflict
+        }
         [only] if only == target => Sight::Holds,
         ref targets => Sight::Targets(targets.iter().map(|&target| target.clone()).collect()),
     }
@@ -224,6 +227,19 @@ fn has_data_beside(expected: &Expected, vantage: &Vantage, survey: &Survey) -> b
             let may_be = matches!(record.kind(), RecordKind::Cname | RecordKind::Other(RRSIG | NSEC));
             record.name == expected.name && !may_be
         })
+}
+
+/// Whether a server leads questions of other types elsewhere: it has two CNAMEs, or two copies of the zone behind one
+/// address. A resolver may do so for a while after a change, out of its cache.
+fn has_another_alias(expected: &Expected, target: &Name, vantage: &Vantage, survey: &Survey) -> bool {
+    let name = &expected.name;
+    survey
+        .observations
+        .of(vantage)
+        .filter(|observation| observation.question.name == *name)
+        .filter_map(|observation| observation.outcome.as_ref().ok())
+        .flat_map(|response| response.cnames(name))
+        .any(|other| other != target)
 }
 
 fn see_key(expected: &Expected, response: &Response, vantage: &Vantage, survey: &Survey) -> Sight {

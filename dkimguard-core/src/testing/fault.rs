@@ -6,6 +6,7 @@ use crate::error::LookupError;
 use crate::look::{ExtendedError, Question, Rcode};
 use crate::name::Name;
 use crate::record::RecordKind;
+use crate::zone::Zone;
 
 use super::zone::name;
 
@@ -32,6 +33,8 @@ pub enum Fault {
     Rcode(Rcode),
     /// Answers are right and lack the AA bit. Of a server.
     NotAuthoritative,
+    /// Answers come from this copy of a zone: two machines that differ answer behind one address. Of a server.
+    OtherCopy(Box<Zone>),
     /// What comes back is no DNS message.
     Malformed,
     /// Answers over UDP are truncated, and TCP is closed.

@@ -141,10 +141,11 @@ impl Server {
         let Some(fault) = self.faults.iter().find(|fault| fault.holds_for(question)) else {
             return Ok(answer(&self.zones, question));
         };
-        if fault.fault == Fault::NotAuthoritative {
-            return Ok(Response { authoritative: false, ..answer(&self.zones, question) });
+        match &fault.fault {
+            Fault::NotAuthoritative => Ok(Response { authoritative: false, ..answer(&self.zones, question) }),
+            Fault::OtherCopy(zone) => Ok(answer(std::slice::from_ref(zone), question)),
+            _ => faulty_answer(fault),
         }
-        faulty_answer(fault)
     }
 }
 
@@ -161,7 +162,7 @@ pub(super) fn faulty_answer(scoped: &ScopedFault) -> Result<Response, LookupErro
         }
         Fault::Rcode(rcode) => Response::new(*rcode),
         Fault::NoRecursion => Response::new(Rcode::REFUSED),
-        Fault::NotAuthoritative => Response::new(Rcode::NOERROR),
+        Fault::NotAuthoritative | Fault::OtherCopy(_) => Response::new(Rcode::NOERROR),
         Fault::EmptyWithoutSoa => Response { authoritative: true, ..Response::new(Rcode::NOERROR) },
         Fault::UpwardReferral => {
             let data = RecordData::Ns(name("a.root-servers.net"));
@@ -263,7 +264,8 @@ mod tests {
     #[test]
     fn faults_show_for_the_questions_they_hold_for() {
         let servfail = || Fault::Rcode(Rcode::SERVFAIL);
-        let table: [(ScopedFault, &str, &str); 12] = [
+        let other = Zone::new("example.com").with("here CNAME one");
+        let table: [(ScopedFault, &str, &str); 13] = [
             (Fault::Silent.into(), "Timeout { timeout: 2s, attempts: 2 }", "the same"),
             (Fault::PortClosed.into(), "PortClosed", "the same"),
             (Fault::Unreachable.into(), "Unreachable", "the same"),
@@ -274,6 +276,11 @@ mod tests {
             (Fault::TruncatedWithoutTcp.into(), "TruncatedThenTcp(PortClosed)", "the same"),
             (Fault::EmptyWithoutSoa.into(), "NOERROR aa /  /  / ", "the same"),
             (Fault::UpwardReferral.into(), "NOERROR -- /  / . NS / ", "the same"),
+            (
+                Fault::OtherCopy(Box::new(other)).for_kind(RecordKind::Txt),
+                "NXDOMAIN aa / here.example.com CNAME / example.com SOA / ",
+                "",
+            ),
             (servfail().for_kind(RecordKind::Txt), "SERVFAIL -- /  /  / ", ""),
             (servfail().below("here.example.com"), "SERVFAIL -- /  /  / ", ""),
         ];

@@ -115,10 +115,10 @@ fn lines(evidence: &Evidence<'_>, cause: Cause, record: &RecordReport, finding: 
             Some((sibling, kind))
         }),
         Cause::ConflictingRecords => {
-            [RecordKind::Txt, RecordKind::A, RecordKind::Aaaa, RecordKind::Mx, RecordKind::Ns]
-                .into_iter()
-                .find(|&kind| !place.data_at(&expected.name, kind).is_empty())
-                .map(|kind| (expected.name.clone(), kind))
+            let kinds = [RecordKind::Txt, RecordKind::A, RecordKind::Aaaa, RecordKind::Mx, RecordKind::Ns];
+            let beside = kinds.into_iter().find(|&kind| !place.data_at(&expected.name, kind).is_empty());
+            let elsewhere = || kinds.into_iter().find(|&kind| place.leads_elsewhere(kind));
+            beside.or_else(elsewhere).map(|kind| (expected.name.clone(), kind))
         }
         Cause::CnameFlattened | Cause::TxtInsteadOfCname => {
             [RecordKind::A, RecordKind::Aaaa, RecordKind::Txt]
@@ -248,6 +248,13 @@ impl Place<'_> {
                 .map(|record| &record.data)
                 .collect()
         })
+    }
+
+    /// Whether a question of this type is led by another CNAME than the question of type CNAME.
+    fn leads_elsewhere(&self, kind: RecordKind) -> bool {
+        let name = &self.expected.name;
+        let aliases = |kind| self.answer(name, kind).map(|response| response.cnames(name));
+        aliases(kind).is_some_and(|other| !other.is_empty() && Some(other) != aliases(RecordKind::Cname))
     }
 
     /// Whether a wildcard answers with the same records for a name that nobody has published.
