@@ -148,6 +148,44 @@ impl ProviderError {
     }
 }
 
+/// Why a memory could not be loaded or saved.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another instance saved first; load again, and decide again.
+    #[error("another instance has saved in the meantime")]
+    Conflict,
+    /// The store can't be used now, a full disk or a lost connection; later it may work.
+    #[error("{0} cannot be used now")]
+    Unavailable(String, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    /// What is in the store can't be read by this version, and was left as it is.
+    #[error("{store} was written by a newer version (format {found}, and {known} is the newest known here)")]
+    Newer {
+        /// Which store.
+        store: String,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// What is in the store is no memory of this program, and was left as it is.
+    #[error("{0} is not a memory of dkimguard, or is damaged")]
+    Unusable(String, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+}
+
+/// Why an alert could not be delivered; it stays in memory and is tried again.
+#[derive(Debug, Error)]
+#[error("{notifier}: the alert was {}", if *.is_refusal { "refused" } else { "not delivered" })]
+pub struct NotifyError {
+    /// Which notifier, without any secret: `webhook hooks.example.com`.
+    pub notifier: String,
+    /// Whether the other side was reached and doesn't want it; trying again won't help before somebody does something.
+    pub is_refusal: bool,
+    /// What the other side or the transport said, without any secret.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
 /// As much of a foreign text as an error shows, in characters.
 const EXCERPT: usize = 80;
 

@@ -65,6 +65,7 @@
 pub mod error;
 #[cfg(feature = "file")]
 pub mod file;
+pub mod guard;
 pub mod history;
 pub mod identity;
 pub mod judge;

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
-use crate::error::{LookupError, ProviderError};
+use crate::error::{LookupError, NotifyError, ProviderError, StoreError};
+use crate::guard::{Alert, Memory};
 use crate::history::{History, Topic};
-use crate::identity::Identity;
+use crate::identity::{Identity, IdentityId};
 use crate::look::{Observation, Question, Response, Vantage};
 use crate::name::Name;
 use crate::zone::HostedZone;
@@ -103,6 +104,49 @@ pub trait ChangeHistory: Debug + Send + Sync {
     async fn changes(&self, topic: &Topic) -> Result<History, ProviderError>;
 }
 
+/// Keeps what a guard remembers, one [`Memory`] an identity, over restarts and between replicas.
+///
+/// # For implementers
+/// - A save counts only if the stored revision is still the one that it was made from; else it is
+///   [`StoreError::Conflict`], and nothing is changed. That holds between processes too.
+/// - A save that has returned outlives the end of the process; one that was cut short is there whole or not at all.
+/// - What can't be read is an error and is left as it is; it is never taken for nothing.
+/// - `testing::conformance::store` is the suite to run.
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// What is remembered of an identity, with its revision; none if nothing is.
+    async fn load(&self, id: &IdentityId) -> Result<Option<(Memory, Revision)>, StoreError>;
+
+    /// Saves what is to be remembered, made from what `from` was the revision of; none if there was nothing.
+    async fn save(
+        &self,
+        id: &IdentityId,
+        memory: &Memory,
+        from: Option<Revision>,
+    ) -> Result<Revision, StoreError>;
+}
+
+/// A state of one stored memory: each save makes the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// Delivers alerts to somebody.
+///
+/// # For implementers
+/// - The name is the same after a restart, and no other notifier of the guard has it: what was delivered is kept
+///   under it.
+/// - A delivery may take long, and several may run side by side; looks never wait for it. It ends within a minute.
+/// - What failed is tried again later, so the same alert may come twice; [`Alert::key`] tells.
+/// - No secret is in the name, in an error or in `Debug`.
+#[async_trait]
+pub trait Notifier: Debug + Send + Sync {
+    /// What it is called in errors, logs and in what is remembered: `webhook hooks.example.com`.
+    fn name(&self) -> &str;
+
+    /// Delivers an alert; once it returns without an error, the other side has it.
+    async fn deliver(&self, alert: &Alert) -> Result<(), NotifyError>;
+}
+
 /// Tells the time; the seam for tests.
 pub trait Clock: Debug + Send + Sync {
     /// Now.
@@ -162,6 +206,33 @@ macro_rules! forward {
         impl<T: ChangeHistory + ?Sized> ChangeHistory for $pointer<T> {
             async fn changes(&self, topic: &Topic) -> Result<History, ProviderError> {
                 (**self).changes(topic).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: Store + ?Sized> Store for $pointer<T> {
+            async fn load(&self, id: &IdentityId) -> Result<Option<(Memory, Revision)>, StoreError> {
+                (**self).load(id).await
+            }
+
+            async fn save(
+                &self,
+                id: &IdentityId,
+                memory: &Memory,
+                from: Option<Revision>,
+            ) -> Result<Revision, StoreError> {
+                (**self).save(id, memory, from).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: Notifier + ?Sized> Notifier for $pointer<T> {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            async fn deliver(&self, alert: &Alert) -> Result<(), NotifyError> {
+                (**self).deliver(alert).await
             }
         }
 

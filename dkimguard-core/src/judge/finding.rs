@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::diagnosis::Cause;
 use crate::error::LookupError;
@@ -17,7 +17,7 @@ const RRSIG: u16 = 46;
 const NSEC: u16 = 47;
 
 /// How one expected record stands at one vantage point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It is there and says what it must.

@@ -128,7 +128,7 @@ impl Report {
         }
         let exposure = evidence.exposure();
         Self {
-            deadline: if survey.basis == Basis::World { deadline(&identity, at) } else { None },
+            deadline: if survey.basis == Basis::World { deadline(&identity, witnesses, at) } else { None },
             at,
             basis: survey.basis.clone(),
             depth,
@@ -262,16 +262,19 @@ fn is_of_no_account(finding: &Finding, expected: &Expected, domain: &Name, surve
 }
 
 /// The clock that runs while the provider still looks and doesn't find.
-fn deadline(identity: &Identity, at: Timestamp) -> Option<Deadline> {
+fn deadline(identity: &Identity, witnesses: &Witnesses, at: Timestamp) -> Option<Deadline> {
     let is_lost = identity.status == ProviderStatus::TemporaryFailure;
     if !is_lost && identity.status != ProviderStatus::Pending {
         return None;
     }
     let last_success = identity.verification.as_ref().and_then(|verification| verification.last_success);
-    let (from, basis) = match (identity.status_since, last_success) {
-        (Some(since), _) => (since, DeadlineBasis::StatusSince),
-        (None, Some(success)) if is_lost => (success, DeadlineBasis::LastSuccess),
-        _ => (at, DeadlineBasis::FirstSeen),
-    };
+    let told = [
+        (identity.status_since, DeadlineBasis::StatusSince),
+        (witnesses.notice.filter(|_| is_lost), DeadlineBasis::Notice),
+        (last_success.filter(|_| is_lost), DeadlineBasis::LastSuccess),
+    ];
+    let told = told.into_iter().find_map(|(from, basis)| Some((from?, basis)));
+    let first_seen = witnesses.status_first_seen.unwrap_or(at);
+    let (from, basis) = told.unwrap_or((first_seen, DeadlineBasis::FirstSeen));
     Deadline::counted_from(from, basis)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::diagnosis::{Evidence, count_records};
 use super::finding::State;
@@ -12,7 +12,7 @@ use crate::look::Basis;
 use crate::name::Name;
 
 /// What a look comes to. The order is that of the worst: failing, degraded, unknown, healthy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Every required record holds at every server that was asked, and through at least one resolver.

@@ -19,6 +19,10 @@ pub struct Witnesses {
     pub past: Vec<PastState>,
     /// Selectors that the identity had before.
     pub earlier_selectors: Vec<Name>,
+    /// When the provider's present status was first seen.
+    pub status_first_seen: Option<Timestamp>,
+    /// When the provider's notice was sent that it no longer finds the records.
+    pub notice: Option<Timestamp>,
 }
 
 /// How a record stood at a vantage point at an earlier look.

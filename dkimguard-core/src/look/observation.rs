@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::LookupError;
 use crate::name::Name;
 use crate::record::{Record, RecordData, RecordKind, Soa, Txt};
@@ -60,7 +62,8 @@ impl fmt::Display for Question {
 }
 
 /// Where a question is asked. It is data and carries the address, so that one engine serves every place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Vantage {
     /// One address of a zone's name server, asked without recursion.

@@ -1,0 +1,182 @@
+//! [`Incident`]: something that somebody was told of and that isn't over.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::policy::{Policy, after};
+use super::{Alert, AlertEvent, IncidentId, IncidentKind, ReportJson, Severity};
+use crate::identity::ProviderStatus;
+use crate::judge::{Report, Verdict, WORKING_HOURS};
+
+/// At how much of the way to the deadline somebody is reminded, in percent.
+const DEADLINE_MARKS: [i64; 3] = [50, 75, 90];
+/// How many looks at which all is well end an incident.
+const LOOKS_TO_RECOVER: u32 = 2;
+
+/// How far it has come, the least grave first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Stage {
+    /// A validator may fail by chance, or nothing is known.
+    Degraded,
+    /// A validator fails.
+    Failing,
+    /// The provider doesn't find the records, has stopped signing, and its clock runs.
+    GivingUp,
+    /// The provider has given the identity up.
+    GivenUp,
+}
+
+impl Stage {
+    /// The stage that a report shows; none where all is well or nothing is known.
+    pub(super) fn of(report: &Report) -> Option<Self> {
+        match (&report.identity.status, report.verdict) {
+            (ProviderStatus::Failed, _) => Some(Self::GivenUp),
+            (ProviderStatus::TemporaryFailure, _) => Some(Self::GivingUp),
+            (_, Verdict::Failing) => Some(Self::Failing),
+            (_, Verdict::Degraded) => Some(Self::Degraded),
+            (_, Verdict::Healthy | Verdict::Unknown) => None,
+        }
+    }
+
+    /// Whether the provider itself says so, which needs no confirmation.
+    pub(super) fn is_told_by_provider(self) -> bool {
+        self >= Self::GivingUp
+    }
+
+    fn severity(self) -> Severity {
+        if self >= Self::Failing { Severity::Critical } else { Severity::Warning }
+    }
+}
+
+/// Something that somebody was told of and that isn't over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Incident {
+    id: IncidentId,
+    kind: IncidentKind,
+    opened_at: Timestamp,
+    stage: Stage,
+    /// How many alerts there were.
+    alerts: u32,
+    /// How many of the regular reminders are due or past.
+    reminders: i64,
+    /// How many of the [`DEADLINE_MARKS`] are past.
+    marks: usize,
+    deadline: Option<Timestamp>,
+    deadline_promised: Option<Timestamp>,
+    /// How many looks in a row all was well, and when the last of them was.
+    well: u32,
+    well_at: Option<Timestamp>,
+}
+
+impl Incident {
+    /// Opens an incident, and tells of it.
+    pub(super) fn open(kind: IncidentKind, stage: Stage, report: &Report) -> (Self, Alert) {
+        let at = report.at;
+        let mut incident = Self {
+            id: IncidentId::new(&report.identity.id.to_string(), kind, at),
+            kind,
+            opened_at: at,
+            stage,
+            alerts: 0,
+            reminders: 0,
+            marks: 0,
+            deadline: None,
+            deadline_promised: None,
+            well: 0,
+            well_at: None,
+        };
+        incident.note_deadline(report);
+        let alert = incident.alert(AlertEvent::Opened, report);
+        (incident, alert)
+    }
+
+    /// It lasts: tells of it where it has become graver or where it is time for a reminder.
+    pub(super) fn last(&mut self, stage: Option<Stage>, report: &Report, policy: &Policy) -> Option<Alert> {
+        self.well = 0;
+        self.well_at = None;
+        let is_worse = stage.is_some_and(|stage| stage > self.stage);
+        self.stage = self.stage.max(stage.unwrap_or(self.stage));
+        let is_other_clock = self.note_deadline(report);
+        // Both are counted in any case, so that what falls together is told once.
+        let is_day = raise(&mut self.reminders, reminders_due(self.opened_at, report.at, policy));
+        let is_mark = raise(&mut self.marks, marks_passed(self.deadline, report.at)) && !is_other_clock;
+        if is_worse {
+            return Some(self.alert(AlertEvent::Worsened, report));
+        }
+        (is_day || is_mark).then(|| self.alert(AlertEvent::Reminder, report))
+    }
+
+    /// All is well at this look: tells so once it is sure, and then the incident is over. Looks at the same minute
+    /// count once.
+    pub(super) fn be_well(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
+        let is_apart = self.well_at.is_none_or(|last| after(last, policy.confirmation_gap) <= report.at);
+        if is_apart || self.well_at > Some(report.at) {
+            self.well += 1;
+            self.well_at = Some(report.at);
+        }
+        (self.well >= LOOKS_TO_RECOVER).then(|| self.alert(AlertEvent::Recovered, report))
+    }
+
+    pub(super) fn is_well(&self) -> bool {
+        self.well > 0
+    }
+
+    /// Takes over the deadline where one is told, and says whether it is another than before.
+    fn note_deadline(&mut self, report: &Report) -> bool {
+        let Some(deadline) = report.deadline else { return false };
+        let is_other = self.deadline != Some(deadline.working);
+        self.deadline = Some(deadline.working);
+        self.deadline_promised = Some(deadline.promised);
+        if is_other {
+            self.marks = marks_passed(self.deadline, report.at);
+        }
+        is_other
+    }
+
+    fn alert(&mut self, event: AlertEvent, report: &Report) -> Alert {
+        self.alerts += 1;
+        let is_over = event == AlertEvent::Recovered;
+        let remedy = report.causes.iter().find(|cause| cause.impact > Verdict::Healthy);
+        Alert {
+            incident: self.id.clone(),
+            number: self.alerts,
+            event,
+            kind: self.kind,
+            severity: self.stage.severity(),
+            at: report.at,
+            opened_at: self.opened_at,
+            id: report.identity.id.to_string(),
+            domain: Some(report.identity.domain().clone()),
+            verdict: report.verdict,
+            summary: report.summary.clone(),
+            remedy: remedy.map(|cause| cause.remedy.clone()),
+            causes: report.causes.iter().map(|cause| cause.cause.code().to_owned()).collect(),
+            deadline: self.deadline.filter(|_| !is_over),
+            deadline_promised: self.deadline_promised.filter(|_| !is_over),
+            report: Some(ReportJson::from(report)),
+        }
+    }
+}
+
+/// Raises a count to what it is now, and says whether it has risen.
+fn raise<T: Ord + Copy>(count: &mut T, now: T) -> bool {
+    let has_risen = now > *count;
+    *count = now.max(*count);
+    has_risen
+}
+
+/// How many regular reminders are due since an incident was opened.
+fn reminders_due(opened_at: Timestamp, at: Timestamp, policy: &Policy) -> i64 {
+    let every = i64::try_from(policy.reminder.as_secs()).unwrap_or(i64::MAX).max(1);
+    at.duration_since(opened_at).as_secs() / every
+}
+
+/// How many marks on the way to the deadline are past.
+fn marks_passed(deadline: Option<Timestamp>, at: Timestamp) -> usize {
+    let Some(deadline) = deadline else { return 0 };
+    let whole = WORKING_HOURS * 3600;
+    let gone = whole - deadline.duration_since(at).as_secs();
+    DEADLINE_MARKS.iter().filter(|&&percent| gone * 100 >= whole * percent).count()
+}

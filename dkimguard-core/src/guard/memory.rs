@@ -1,0 +1,372 @@
+//! [`Memory`]: what is remembered of one identity, and what it makes of a new look.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::delivery::Delivery;
+#[cfg(feature = "guard")]
+use super::delivery::{Batch, Outcome};
+use super::incident::{Incident, Stage};
+use super::past::Past;
+use super::policy::after;
+use super::{Alert, IncidentKind, Policy};
+use crate::identity::{Identity, ProviderStatus};
+use crate::judge::{Cause, Depth, Report, Verdict, Witnesses};
+use crate::name::Name;
+
+/// The format of the JSON; it changes only when an older version could not read it rightly.
+pub const FORMAT: u32 = 1;
+/// How many selectors of before are remembered: four changes of three tokens.
+const MOST_EARLIER_SELECTORS: usize = 12;
+/// How much of what agrees in failing looks is remembered.
+const MOST_AFFECTED: usize = 8;
+
+/// What is remembered of one identity between two looks: about 300 octets while all is well, and bounded at all times.
+///
+/// [`advance`](Self::advance) is the only place where it is decided whom to tell what. It is pure: the time is that of
+/// the report.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    looked_at: Option<Timestamp>,
+    full_look_at: Option<Timestamp>,
+    verdict: Option<Verdict>,
+    /// How many looks in a row weren't healthy.
+    unhealthy_looks: u32,
+    suspicion: Option<Suspicion>,
+    blind_since: Option<Timestamp>,
+    incident: Option<Box<Incident>>,
+    blindness: Option<Box<Incident>>,
+    /// What the provider said, and when that was first seen.
+    status: Option<(String, Timestamp)>,
+    /// When the provider's notice was sent.
+    notice: Option<Timestamp>,
+    selectors: Vec<Name>,
+    earlier_selectors: VecDeque<Name>,
+    past: Past,
+    delivery: Delivery,
+}
+
+/// What looks that weren't healthy have in common, before and while there is an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suspicion {
+    since: Timestamp,
+    /// The last look that was degraded or failing.
+    last: Timestamp,
+    looks: u32,
+    /// How many failing looks agree, the last of them, and in what.
+    failing: u32,
+    failing_at: Timestamp,
+    affected: Vec<String>,
+}
+
+/// Why a text is no memory.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ParseMemoryError {
+    /// A newer version wrote it.
+    #[error("it has format {0}, and {FORMAT} is the newest known here")]
+    Newer(u32),
+    /// It isn't the JSON of a memory.
+    #[error("it is not the JSON of a memory")]
+    Damaged(#[source] serde_json::Error),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored<T> {
+    format: u32,
+    memory: T,
+}
+
+impl Memory {
+    /// Takes a look into account: what is to be remembered then, and what somebody is to be told now. The alerts wait
+    /// in the memory too until they are delivered.
+    #[must_use]
+    pub fn advance(mut self, report: &Report, policy: &Policy) -> (Self, Vec<Alert>) {
+        let at = report.at;
+        let stage = Stage::of(report);
+        self.remember(report);
+        let mut alerts = Vec::new();
+        if report.verdict == Verdict::Unknown && stage.is_none() {
+            self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
+            alerts.extend(self.stay_blind(report, policy));
+            if let Some(incident) = &mut self.incident {
+                alerts.extend(incident.last(None, report, policy));
+            }
+        } else {
+            alerts.extend(self.see_again(report, policy));
+            if let Some(stage) = stage {
+                self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
+                alerts.extend(self.suspect(stage, report, policy));
+            } else {
+                alerts.extend(self.be_well(report, policy));
+            }
+        }
+        self.looked_at = Some(at);
+        self.verdict = Some(report.verdict);
+        if report.depth == Depth::Full {
+            self.full_look_at = Some(at);
+        }
+        for alert in &alerts {
+            self.delivery.add(alert.clone());
+        }
+        (self, alerts)
+    }
+
+    /// Remembers that the provider has sent a notice that it no longer finds the records: its clock runs from then.
+    #[must_use]
+    pub fn with_notice(mut self, sent_at: Timestamp) -> Self {
+        self.notice = Some(sent_at);
+        self
+    }
+
+    /// What the memory can tell a look at the identity.
+    pub fn witnesses(&self, identity: &Identity) -> Witnesses {
+        let status = self.status.as_ref().filter(|(status, _)| status == identity.status.as_str());
+        Witnesses {
+            past: self.past.states(),
+            earlier_selectors: self.earlier_selectors.iter().cloned().collect(),
+            status_first_seen: status.map(|&(_, since)| since),
+            notice: self.notice,
+            ..Witnesses::default()
+        }
+    }
+
+    /// When the last look was taken.
+    pub fn looked_at(&self) -> Option<Timestamp> {
+        self.looked_at
+    }
+
+    /// When the last full look was taken.
+    pub fn full_look_at(&self) -> Option<Timestamp> {
+        self.full_look_at
+    }
+
+    /// What the last look came to.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.verdict
+    }
+
+    /// How many looks in a row weren't healthy, those at which nothing was known included.
+    pub fn unhealthy_looks(&self) -> u32 {
+        self.unhealthy_looks
+    }
+
+    /// Whether an incident with the records or the provider is open.
+    pub fn has_incident(&self) -> bool {
+        self.incident.is_some()
+    }
+
+    /// Whether something is or was wrong or unknown, so that the next look is a full one and comes soon.
+    pub fn is_unsettled(&self) -> bool {
+        self.unhealthy_looks > 0 || self.incident.is_some() || self.blindness.is_some()
+    }
+
+    /// The alerts that some notifier hasn't been given yet, in their order.
+    pub fn undelivered(&self) -> impl Iterator<Item = &Alert> {
+        self.delivery.waiting()
+    }
+
+    /// The memory as JSON, to be stored.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&Stored { format: FORMAT, memory: self })
+            .expect("its keys are texts, and no field's own serialisation fails")
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// A text that a newer version wrote, or that is no such JSON.
+    pub fn from_json(text: &str) -> Result<Self, ParseMemoryError> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format } = serde_json::from_str(text).map_err(ParseMemoryError::Damaged)?;
+        if format > FORMAT {
+            return Err(ParseMemoryError::Newer(format));
+        }
+        let stored: Stored<Self> = serde_json::from_str(text).map_err(ParseMemoryError::Damaged)?;
+        Ok(stored.memory)
+    }
+
+    /// When a look can decide what the last one left open, if anything is.
+    pub(super) fn decision_due(&self, policy: &Policy) -> Option<Timestamp> {
+        let opening = self
+            .suspicion
+            .as_ref()
+            .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded))
+            .map(|suspicion| after(suspicion.since, policy.degraded_after));
+        let blindness = self.blind_since.filter(|_| self.blindness.is_none());
+        let blindness = blindness.map(|since| after(since, policy.blind_after));
+        // A look at which all is well after one at which it wasn't wants a second one soon.
+        let is_well = self.incident.iter().chain(&self.blindness).any(|incident| incident.is_well());
+        let recovery = self.looked_at.filter(|_| is_well).map(|at| after(at, policy.confirmation_gap));
+        opening.into_iter().chain(blindness).chain(recovery).min()
+    }
+
+    /// When alerts can be delivered to these notifiers, if any wait.
+    #[cfg(feature = "guard")]
+    pub(super) fn delivery_due(
+        &self,
+        notifiers: &[String],
+        policy: &Policy,
+        at: Timestamp,
+    ) -> Option<Timestamp> {
+        self.delivery.due(notifiers, policy, at)
+    }
+
+    /// Takes the alerts that can be delivered now; whoever saves the memory then is the one to deliver them.
+    #[cfg(feature = "guard")]
+    pub(super) fn claim(&mut self, notifiers: &[String], policy: &Policy, at: Timestamp) -> Vec<Batch> {
+        self.delivery.claim(notifiers, policy, at)
+    }
+
+    /// Notes what came of a delivery.
+    #[cfg(feature = "guard")]
+    pub(super) fn note_delivery(&mut self, outcomes: &[Outcome], notifiers: &[String], at: Timestamp) {
+        self.delivery.note(outcomes, notifiers, at);
+    }
+
+    /// Takes over what a look shows beside the verdict.
+    fn remember(&mut self, report: &Report) {
+        let Identity { status, selectors, .. } = &report.identity;
+        let is_same = self.status.as_ref().is_some_and(|(before, _)| before == status.as_str());
+        if !is_same && *status != ProviderStatus::Unknown {
+            self.status = Some((status.as_str().to_owned(), report.at));
+        }
+        if *status == ProviderStatus::Success {
+            self.notice = None;
+        }
+        if !selectors.is_empty() {
+            let now: Vec<Name> = selectors.iter().map(|selector| selector.label.clone()).collect();
+            let gone = self.selectors.iter().filter(|before| !now.contains(before)).cloned();
+            self.earlier_selectors.extend(gone);
+            self.earlier_selectors.retain(|earlier| !now.contains(earlier));
+            while self.earlier_selectors.len() > MOST_EARLIER_SELECTORS {
+                self.earlier_selectors.pop_front();
+            }
+            if self.selectors != now {
+                self.selectors = now;
+            }
+        }
+        self.past.add(report);
+    }
+
+    /// Nothing is known at this look.
+    fn stay_blind(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
+        let since = *self.blind_since.get_or_insert(report.at);
+        if let Some(blindness) = &mut self.blindness {
+            return blindness.last(None, report, policy);
+        }
+        if after(since, policy.blind_after) > report.at {
+            return None;
+        }
+        let (blindness, alert) = Incident::open(IncidentKind::Blind, Stage::Degraded, report);
+        self.blindness = Some(Box::new(blindness));
+        Some(alert)
+    }
+
+    /// Something is known at this look.
+    fn see_again(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
+        self.blind_since = None;
+        let alert = self.blindness.as_mut()?.be_well(report, policy)?;
+        self.blindness = None;
+        Some(alert)
+    }
+
+    /// Something is wrong at this look.
+    fn suspect(&mut self, stage: Stage, report: &Report, policy: &Policy) -> Option<Alert> {
+        let before = self.suspicion.take();
+        let suspicion = self.suspicion.insert(Suspicion::after(before, report, policy));
+        let confirmed = suspicion.confirmed(stage, report, policy);
+        if let Some(incident) = &mut self.incident {
+            return incident.last(confirmed, report, policy);
+        }
+        let (incident, alert) = Incident::open(IncidentKind::Dkim, confirmed?, report);
+        self.incident = Some(Box::new(incident));
+        Some(alert)
+    }
+
+    /// All is well at this look. One through one resolver says little where something was wrong before.
+    fn be_well(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
+        if policy.is_glance(report.depth) && self.is_unsettled() {
+            return None;
+        }
+        self.suspicion = None;
+        self.unhealthy_looks = 0;
+        let alert = self.incident.as_mut()?.be_well(report, policy)?;
+        self.incident = None;
+        Some(alert)
+    }
+}
+
+impl Suspicion {
+    /// What a look that isn't healthy adds to the suspicion of before. What is too long ago doesn't count: between
+    /// two passing faults that far apart all may have been well.
+    fn after(before: Option<Self>, report: &Report, policy: &Policy) -> Self {
+        let at = report.at;
+        let is_recent = |last: Timestamp| last <= at && after(last, policy.stale_after()) >= at;
+        let is_apart = |last: Timestamp| after(last, policy.confirmation_gap) <= at;
+        let mut suspicion = before.filter(|before| is_recent(before.last)).unwrap_or(Self {
+            since: at,
+            last: Timestamp::MIN,
+            looks: 0,
+            failing: 0,
+            failing_at: Timestamp::MIN,
+            affected: Vec::new(),
+        });
+        if is_apart(suspicion.last) {
+            suspicion.looks = suspicion.looks.saturating_add(1);
+            suspicion.last = at;
+        }
+        if report.verdict != Verdict::Failing {
+            suspicion.failing = 0;
+            suspicion.affected.clear();
+            return suspicion;
+        }
+        let affected = affected(report);
+        let agrees = affected.iter().any(|one| suspicion.affected.contains(one));
+        if !agrees || !is_recent(suspicion.failing_at) {
+            suspicion.failing = 1;
+            suspicion.failing_at = at;
+        } else if is_apart(suspicion.failing_at) {
+            suspicion.failing = suspicion.failing.saturating_add(1);
+            suspicion.failing_at = at;
+        }
+        suspicion.affected = affected;
+        suspicion
+    }
+
+    /// The stage that is sure by now, if any is.
+    fn confirmed(&self, stage: Stage, report: &Report, policy: &Policy) -> Option<Stage> {
+        if stage.is_told_by_provider() {
+            return Some(stage);
+        }
+        if stage == Stage::Failing && self.failing >= policy.confirmations {
+            return Some(Stage::Failing);
+        }
+        let flaps = report.causes.iter().any(|cause| cause.cause == Cause::Flapping);
+        let lasts = after(self.since, policy.degraded_after) <= report.at && self.looks > 1;
+        (flaps || lasts).then_some(Stage::Degraded)
+    }
+}
+
+/// What fails at a look: records by name, and where a cause has none, the cause.
+fn affected(report: &Report) -> Vec<String> {
+    let failing = report.causes.iter().filter(|cause| cause.impact == Verdict::Failing);
+    let mut affected: Vec<String> = failing
+        .flat_map(|cause| match &cause.records[..] {
+            [] => vec![cause.cause.code().to_owned()],
+            records => records.iter().map(ToString::to_string).collect(),
+        })
+        .collect();
+    affected.sort_unstable();
+    affected.dedup();
+    affected.truncate(MOST_AFFECTED);
+    affected
+}
