@@ -4,12 +4,31 @@
 //! what was remembered and a [`Report`](crate::Report) to what is to be remembered and the [`Alert`]s.
 
 mod alert;
+#[cfg(feature = "guard")]
+mod builder;
 mod delivery;
+#[cfg(feature = "guard")]
+#[expect(clippy::module_inception, reason = "the noun of this file is the guard")]
+mod guard;
+mod in_memory;
 mod incident;
+#[cfg(feature = "guard")]
+mod keeper;
 mod memory;
 mod past;
 mod policy;
+#[cfg(feature = "guard")]
+mod timer;
+#[cfg(feature = "guard")]
+mod visit;
 
 pub use alert::{Alert, AlertEvent, IncidentId, IncidentKind, ReportJson, Severity};
+#[cfg(feature = "guard")]
+pub use builder::{BuildError, GuardBuilder};
+#[cfg(feature = "guard")]
+pub use guard::{Guard, GuardHandle, Health};
+pub use in_memory::InMemory;
 pub use memory::{FORMAT, Memory, ParseMemoryError};
 pub use policy::{Depths, Policy};
+#[cfg(feature = "guard")]
+pub use timer::Timer;
