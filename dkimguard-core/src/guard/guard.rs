@@ -1,6 +1,6 @@
 //! [`Guard`]: the loop; [`GuardHandle`]: what its embedder holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,18 +43,28 @@ pub struct Guard {
     visitor: Visitor,
     shared: Arc<Shared>,
     orders: mpsc::UnboundedReceiver<Order>,
-    domains: BTreeMap<Name, Watched>,
+    domains: Domains,
     /// When alerts of an identity, or of the guard itself, can be delivered next.
     deliveries_due: HashMap<Option<IdentityId>, Timestamp>,
 }
 
+/// The domains, and in which order they are due.
+#[derive(Debug, Default)]
+struct Domains {
+    watched: HashMap<Name, Watched>,
+    /// Those that aren't being looked at.
+    due: BTreeSet<(Timestamp, Name)>,
+}
+
 /// A domain as the loop knows it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Watched {
-    next_look: Timestamp,
-    is_under_way: bool,
+    /// When it is due; none while it is being looked at.
+    due: Option<Timestamp>,
     known: Vec<Identity>,
+    /// Who waits for the look that is under way, and who for the one after it.
     waiting: Vec<oneshot::Sender<Vec<Report>>>,
+    waiting_for_next: Vec<oneshot::Sender<Vec<Report>>>,
 }
 
 /// What somebody wants of a running guard.
@@ -131,9 +141,6 @@ impl Guard {
             stop: watch::Sender::new(false),
         };
         let now = clock.now();
-        let watched = |domain: Name| {
-            (domain, Watched { next_look: now, is_under_way: false, known: Vec::new(), waiting: Vec::new() })
-        };
         Self {
             visitor: Visitor {
                 source,
@@ -149,7 +156,7 @@ impl Guard {
             },
             shared: Arc::new(shared),
             orders: received,
-            domains: domains.into_iter().map(watched).collect(),
+            domains: Domains::due_at(now, domains),
             deliveries_due: HashMap::new(),
         }
     }
@@ -157,7 +164,7 @@ impl Guard {
     /// Takes one look at a domain it watches, remembers it and tells, as the loop would: a report for each account
     /// and region that holds the domain.
     pub async fn look(&mut self, domain: &Name) -> Vec<Report> {
-        let known = self.domains.get(domain).map_or_else(Vec::new, |watched| watched.known.clone());
+        let known = self.domains.known(domain).to_vec();
         let visited = self.visitor.visit(domain.clone(), known).await;
         let mut deliveries = Vec::new();
         let reports = self.take_in(visited, &mut deliveries);
@@ -174,11 +181,11 @@ impl Guard {
         let ended = Ended(Arc::clone(&self.shared));
         self.run_until(stop).await;
         let at = self.visitor.clock.now();
-        let ids = self.domains.values().flat_map(|watched| &watched.known).map(|known| known.id.clone());
+        let known = self.domains.watched.values().flat_map(|watched| &watched.known);
         let mut memories = Vec::new();
-        for id in ids {
-            let memory = self.visitor.keeper.load(&id, at).await;
-            memories.push((id, memory));
+        for Identity { id, .. } in known {
+            let memory = self.visitor.keeper.load(id, at).await;
+            memories.push((id.clone(), memory));
         }
         drop(ended);
         memories
@@ -265,9 +272,80 @@ impl Spending {
     }
 }
 
+impl Domains {
+    fn due_at(at: Timestamp, domains: Vec<Name>) -> Self {
+        let mut all = Self::default();
+        for domain in domains {
+            all.watched.insert(domain.clone(), Watched::default());
+            all.put(domain, at);
+        }
+        all
+    }
+
+    fn known(&self, domain: &Name) -> &[Identity] {
+        self.watched.get(domain).map_or(&[], |watched| &watched.known)
+    }
+
+    /// Makes a domain due at this time.
+    fn put(&mut self, domain: Name, at: Timestamp) {
+        if let Some(watched) = self.watched.get_mut(&domain) {
+            if let Some(before) = watched.due.replace(at) {
+                self.due.remove(&(before, domain.clone()));
+            }
+            self.due.insert((at, domain));
+        }
+    }
+
+    /// When the next domain is due.
+    fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|&(at, _)| at)
+    }
+
+    /// Takes the next domain, to be looked at, and what is known of it.
+    fn take(&mut self) -> Option<(Name, Vec<Identity>)> {
+        let (_, domain) = self.due.pop_first()?;
+        let watched = self.watched.get_mut(&domain)?;
+        watched.due = None;
+        watched.waiting = std::mem::take(&mut watched.waiting_for_next);
+        let known = watched.known.clone();
+        Some((domain, known))
+    }
+
+    /// Has somebody wait for the next look at a domain, which is due now.
+    fn await_look(&mut self, domain: Name, answer: oneshot::Sender<Vec<Report>>, now: Timestamp) {
+        let Some(watched) = self.watched.get_mut(&domain) else { return };
+        watched.waiting_for_next.push(answer);
+        // One that is being looked at becomes due when that look ends.
+        if watched.due.is_some() {
+            self.put(domain, now);
+        }
+    }
+
+    /// Takes a domain back after a look, and answers who waited for it.
+    fn give_back(
+        &mut self,
+        domain: Name,
+        known: Vec<Identity>,
+        reports: &[Report],
+        next: Timestamp,
+        now: Timestamp,
+    ) {
+        let Some(watched) = self.watched.get_mut(&domain) else { return };
+        if !known.is_empty() {
+            watched.known = known;
+        }
+        for waiting in watched.waiting.drain(..) {
+            // Whoever asked may have gone.
+            let _ = waiting.send(reports.to_vec());
+        }
+        let next = if watched.waiting_for_next.is_empty() { next.max(now) } else { now };
+        self.put(domain, next);
+    }
+}
+
 /// Begins the visits that are due, as many as may be under way; `wake` becomes the time of the next.
 fn begin_visits<'a>(
-    domains: &mut BTreeMap<Name, Watched>,
+    domains: &mut Domains,
     visitor: &'a Visitor,
     visits: &mut FuturesUnordered<BoxFuture<'a, Visited>>,
     spent: &mut Spending,
@@ -276,21 +354,21 @@ fn begin_visits<'a>(
 ) {
     // What lies further ahead than any interval comes from a clock that was set back.
     let furthest = visitor.policy.furthest(now);
-    for (domain, watched) in domains.iter_mut().filter(|(_, watched)| !watched.is_under_way) {
-        if watched.next_look > now && watched.next_look <= furthest {
-            *wake = (*wake).min(watched.next_look);
-            continue;
-        }
-        if visits.len() >= visitor.policy.looks_at_once.max(1) {
-            // The end of one of them wakes the loop.
-            continue;
+    // Where as many are under way as may be, the end of one of them wakes the loop.
+    while visits.len() < visitor.policy.looks_at_once.max(1)
+        && let Some(due) = domains.next_due()
+    {
+        if due > now && due <= furthest {
+            *wake = (*wake).min(due);
+            return;
         }
         if let Err(later) = spent.take(visitor.policy.source_budget, now) {
             *wake = (*wake).min(later);
-            continue;
+            return;
         }
-        watched.is_under_way = true;
-        visits.push(Box::pin(visitor.visit(domain.clone(), watched.known.clone())));
+        if let Some((domain, known)) = domains.take() {
+            visits.push(Box::pin(visitor.visit(domain, known)));
+        }
     }
 }
 
@@ -319,17 +397,11 @@ fn note_due(due: &mut HashMap<Option<IdentityId>, Timestamp>, delivered: Deliver
     }
 }
 
-async fn take_order(order: Order, domains: &mut BTreeMap<Name, Watched>, visitor: &Visitor, now: Timestamp) {
+async fn take_order(order: Order, domains: &mut Domains, visitor: &Visitor, now: Timestamp) {
     match order {
-        Order::Look(domain, answer) => {
-            if let Some(watched) = domains.get_mut(&domain) {
-                watched.next_look = now;
-                watched.waiting.push(answer);
-            }
-        }
+        Order::Look(domain, answer) => domains.await_look(domain, answer, now),
         Order::Notice(domain, sent_at, done) => {
-            let known = domains.get(&domain).map_or(&[][..], |watched| &watched.known);
-            for identity in known {
+            for identity in domains.known(&domain) {
                 let noted =
                     visitor.keeper.update(&identity.id, now, |memory| (memory.with_notice(sent_at), ()));
                 noted.await;
@@ -344,7 +416,7 @@ async fn take_order(order: Order, domains: &mut BTreeMap<Name, Watched>, visitor
 fn take_in(
     visitor: &Visitor,
     shared: &Shared,
-    domains: &mut BTreeMap<Name, Watched>,
+    domains: &mut Domains,
     deliveries_due: &mut HashMap<Option<IdentityId>, Timestamp>,
     visited: Visited,
     begun: &mut Begun,
@@ -371,18 +443,9 @@ fn take_in(
         }
         known.push(looked.identity);
     }
-    if let Some(watched) = domains.get_mut(&domain) {
-        watched.is_under_way = false;
-        if !known.is_empty() {
-            watched.known = known;
-        }
-        watched.next_look = next_look.unwrap_or_else(|| after(now, visitor.policy.interval)).max(now);
-        for waiting in watched.waiting.drain(..) {
-            // Whoever asked may have gone.
-            let _ = waiting.send(reports.clone());
-        }
-    }
+    let next_look = next_look.unwrap_or_else(|| after(now, visitor.policy.interval));
     shared.see(&domain, &reports, now);
+    domains.give_back(domain, known, &reports, next_look, now);
     reports
 }
 

@@ -238,6 +238,12 @@ impl Memory {
         self.delivery.claim(notifiers, policy, at)
     }
 
+    /// Lets go of alerts that nobody is to be given.
+    #[cfg(feature = "guard")]
+    pub(super) fn drop_alerts(&mut self, alerts: &[Alert]) {
+        self.delivery.drop_all(alerts);
+    }
+
     /// Notes what came of a delivery.
     #[cfg(feature = "guard")]
     pub(super) fn note_delivery(&mut self, outcomes: &[Outcome], notifiers: &[String], at: Timestamp) {

@@ -281,6 +281,9 @@ impl Visitor {
                 return (memory, (next_look, Vec::new(), Vec::new(), None));
             }
             let (mut memory, alerts) = memory.advance(&report, &self.policy);
+            if self.names.is_empty() {
+                memory.drop_alerts(&alerts);
+            }
             let batches = memory.claim(&self.names, &self.policy, at);
             let due = memory.delivery_due(&self.names, &self.policy, at);
             let next_look = self.policy.next_look(&memory, chance);
