@@ -7,12 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dkimguard_core::error::{NotifyError, ProviderError, ProviderErrorKind, StoreError};
 use dkimguard_core::guard::{
-    Alert, BuildError, Guard, GuardBuilder, GuardHandle, InMemory, Memory, Policy, Timer,
+    Alert, AlertEvent, BuildError, Guard, GuardBuilder, GuardHandle, InMemory, Memory, Policy, Severity,
+    Timer,
 };
 use dkimguard_core::identity::{Identity, IdentityId, ProviderStatus};
-use dkimguard_core::look::{Look, Places, Rcode, Vantage};
+use dkimguard_core::look::wire::{Limits, Wire};
+use dkimguard_core::look::{Authoritative, Look, Places, Rcode, Vantage};
 use dkimguard_core::ports::{Clock, IdentitySource, Notifier, Revision, Store};
-use dkimguard_core::testing::{FakeDns, FakeSource, Fault, World, easy_dkim_identity};
+use dkimguard_core::testing::{FakeDns, FakeSource, Fault, Lab, World, easy_dkim_identity};
 use dkimguard_core::{Name, Verdict};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -433,6 +435,30 @@ async fn the_deadline_is_counted_from_the_first_sight_or_from_the_notice() {
     assert_eq!(deadline().await, sent_at + SignedDuration::from_hours(72));
 }
 
+/// Intervals that are longer while something is wrong don't make a guard forget what it saw.
+#[tokio::test(start_paused = true)]
+async fn what_is_degraded_is_told_of_whatever_the_intervals_are() {
+    let minute = Duration::from_secs(60);
+    for (interval, unhealthy) in
+        [(1, vec![1, 2, 5, 15]), (1, vec![15]), (15, vec![1]), (60, vec![60]), (15, vec![])]
+    {
+        let stage = Stage::new();
+        stage.dns.change(|world| {
+            world.server(World::NS2).remove(BBB);
+        });
+        let mut policy = Policy::default();
+        policy.interval = minute * interval;
+        policy.unhealthy_intervals = unhealthy.iter().map(|&count: &u32| minute * count).collect();
+        let guard =
+            stage.builder().policy(policy).notifier(stage.told.clone()).spawn().expect("it is complete");
+        minutes(9).await;
+        assert_eq!(stage.told.heard(), [""; 0], "{interval} {unhealthy:?}");
+        minutes(121).await;
+        assert_eq!(stage.told.heard(), ["opened dkim"], "{interval} {unhealthy:?}");
+        assert_eq!(guard.verdict(&stage.domain), Verdict::Degraded, "{interval} {unhealthy:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_look_without_the_loop_tells_as_the_loop_would() {
     let stage = Stage::new();
@@ -466,6 +492,47 @@ async fn many_domains_are_looked_at_through_one_resolver_and_closely_where_somet
     let asked = stage.dns.asked();
     assert!(!asked.is_empty() && asked.iter().all(|(_, vantage)| vantage.is_recursive()));
     drop(guard);
+}
+
+/// The machine's clock, real sockets, and servers that answer on them.
+#[tokio::test]
+async fn the_guard_works_over_sockets_too() {
+    let lab = Lab::start(World::easy_dkim(DOMAIN)).expect("loopback has room");
+    let stage = Stage::new();
+    let limits = Limits { timeout: Duration::from_millis(500), ..Limits::default() };
+    let dns = Arc::new(Wire::new(limits));
+    let places = Places::new([Vantage::Resolver { address: lab.resolver() }])
+        .with_authoritative(Authoritative::Ask { port: lab.port() });
+    let mut policy = Policy::default();
+    policy.interval = Duration::from_millis(200);
+    policy.unhealthy_intervals = vec![Duration::from_millis(50)];
+    policy.confirmation_gap = Duration::from_millis(50);
+    let guard = Guard::builder(stage.source.clone(), Look::new(dns, places))
+        .watch([stage.domain.clone()])
+        .policy(policy)
+        .notifier(stage.told.clone())
+        .spawn()
+        .expect("it is complete");
+    let mut alerts = guard.alerts();
+    let mut verdicts = guard.subscribe(&stage.domain).expect("it is watched");
+    let limit = Duration::from_secs(60);
+    let healthy = verdicts.wait_for(|&verdict| verdict == Verdict::Healthy);
+    tokio::time::timeout(limit, healthy).await.expect("it looks").expect("it runs");
+    lab.change(|world| {
+        world.remove(BBB);
+    })
+    .expect("the servers live");
+    let opened = tokio::time::timeout(limit, alerts.next()).await.expect("it sees it").expect("it runs");
+    assert_eq!((opened.event, opened.severity), (AlertEvent::Opened, Severity::Critical));
+    lab.change(|world| {
+        world.replace(&format!("{BBB} CNAME bbb.dkim.amazonses.com"));
+    })
+    .expect("the servers live");
+    let over = tokio::time::timeout(limit, alerts.next()).await.expect("it sees it").expect("it runs");
+    assert_eq!((over.event, over.incident.clone()), (AlertEvent::Recovered, opened.incident.clone()));
+    let memories =
+        tokio::time::timeout(Duration::from_secs(2), guard.stop()).await.expect("it stops in time");
+    assert_eq!(memories.len(), 1);
 }
 
 #[test]

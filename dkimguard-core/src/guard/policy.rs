@@ -141,12 +141,15 @@ impl Policy {
     /// The furthest time ahead that a next look may have.
     #[cfg(feature = "guard")]
     pub(super) fn furthest(&self, now: Timestamp) -> Timestamp {
-        let longest = self.unhealthy_intervals.iter().copied().max().unwrap_or_default().max(self.interval);
-        after(now, longest.mul_f64(1.0 + self.jitter.clamp(0.0, 1.0)))
+        after(now, self.longest_interval().mul_f64(1.0 + self.jitter.clamp(0.0, 1.0)))
     }
 
     pub(super) fn stale_after(&self) -> Duration {
-        self.interval.saturating_mul(3)
+        self.longest_interval().saturating_mul(3)
+    }
+
+    fn longest_interval(&self) -> Duration {
+        self.unhealthy_intervals.iter().copied().max().unwrap_or_default().max(self.interval)
     }
 }
 
