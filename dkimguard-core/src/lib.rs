@@ -63,6 +63,7 @@
 //! - `hickory`: the system's resolvers, DNS over TLS and over HTTPS. Needs Tokio. With `wire`, there is `Dns`, the
 //!   engine for every kind of place.
 //! - `guard`: the loop that keeps looking. Needs Tokio.
+//! - `sqlite`: what a guard remembers, in a file that several processes may share. Needs a C compiler.
 //! - `file`: identities from files.
 //! - `testing`: fakes and the lab.
 

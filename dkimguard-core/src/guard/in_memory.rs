@@ -1,6 +1,7 @@
-//! [`InMemory`]: a store that lasts as long as the process.
+//! [`InMemory`]: a store that lives as long as the process.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -10,31 +11,59 @@ use crate::error::StoreError;
 use crate::identity::IdentityId;
 use crate::ports::{Revision, Store};
 
-/// A [`Store`] that lasts as long as the process. After a restart an incident that is still open is told of as new,
-/// unless what [`GuardHandle::stop`](super::GuardHandle::stop) gave back is put in again.
+/// Keeps memories as long as the process lives; what outlives it is what the caller makes of
+/// [`memories`](Self::memories).
+///
+/// ```
+/// use dkimguard_core::guard::InMemory;
+///
+/// let store = InMemory::default();
+/// // … a guard runs on it; then what it remembers is kept elsewhere, and another one goes on from there:
+/// let kept = store.memories();
+/// let store: InMemory = kept.into_iter().collect();
+/// # assert!(store.memories().is_empty());
+/// ```
 #[derive(Debug, Default)]
 pub struct InMemory {
-    memories: Mutex<HashMap<IdentityId, (Memory, Revision)>>,
+    kept: Mutex<HashMap<IdentityId, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    memory: Box<Memory>,
+    revision: u64,
 }
 
 impl InMemory {
-    /// No change leaves the map half made, so a panic elsewhere doesn't matter.
-    fn memories(&self) -> MutexGuard<'_, HashMap<IdentityId, (Memory, Revision)>> {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is remembered now, in the order of the ids.
+    pub fn memories(&self) -> Vec<(IdentityId, Memory)> {
+        let kept = self.kept();
+        let mut memories: Vec<_> =
+            kept.iter().map(|(id, kept)| (id.clone(), Memory::clone(&kept.memory))).collect();
+        memories.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        memories
+    }
+
+    /// The map: each change of it is one step, so it is whole even where another thread panicked.
+    fn kept(&self) -> MutexGuard<'_, HashMap<IdentityId, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// A store that holds these memories; of two for one identity the latter.
 impl FromIterator<(IdentityId, Memory)> for InMemory {
     fn from_iter<I: IntoIterator<Item = (IdentityId, Memory)>>(memories: I) -> Self {
-        let memories = memories.into_iter().map(|(id, memory)| (id, (memory, Revision(1)))).collect();
-        Self { memories: Mutex::new(memories) }
+        let kept =
+            memories.into_iter().map(|(id, memory)| (id, Kept { memory: Box::new(memory), revision: 1 }));
+        Self { kept: Mutex::new(kept.collect()) }
     }
 }
 
 #[async_trait]
 impl Store for InMemory {
     async fn load(&self, id: &IdentityId) -> Result<Option<(Memory, Revision)>, StoreError> {
-        Ok(self.memories().get(id).cloned())
+        let kept = self.kept();
+        Ok(kept.get(id).map(|kept| (Memory::clone(&kept.memory), Revision(kept.revision))))
     }
 
     async fn save(
@@ -43,13 +72,18 @@ impl Store for InMemory {
         memory: &Memory,
         from: Option<Revision>,
     ) -> Result<Revision, StoreError> {
-        let mut memories = self.memories();
-        let stored = memories.get(id).map(|&(_, revision)| revision);
-        if stored != from {
-            return Err(StoreError::Conflict);
+        let memory = Box::new(memory.clone());
+        match (self.kept().entry(id.clone()), from) {
+            (Entry::Vacant(place), None) => {
+                place.insert(Kept { memory, revision: 1 });
+                Ok(Revision(1))
+            }
+            (Entry::Occupied(mut place), Some(from)) if place.get().revision == from.0 => {
+                let revision = from.0 + 1;
+                place.insert(Kept { memory, revision });
+                Ok(Revision(revision))
+            }
+            _ => Err(StoreError::Conflict),
         }
-        let next = Revision(stored.map_or(1, |revision| revision.0 + 1));
-        memories.insert(id.clone(), (memory.clone(), next));
-        Ok(next)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Policy`] says how often to look and when to tell. [`Memory::advance`] decides what to tell: a pure function from
 //! what was remembered and a [`Report`](crate::Report) to what is to be remembered and the [`Alert`]s. `Guard` (feature
-//! `guard`) is the loop around it: one task, whatever the number of domains.
+//! `guard`) is the loop around it: one task, whatever the number of domains. What is remembered is kept by a
+//! [`Store`](crate::ports::Store): [`InMemory`], or `Sqlite` (feature `sqlite`).
 //!
 //! # In a backend
 #![cfg_attr(all(feature = "guard", feature = "testing"), doc = "```")]
@@ -51,6 +52,8 @@ mod keeper;
 mod memory;
 mod past;
 mod policy;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(feature = "guard")]
 mod timer;
 #[cfg(feature = "guard")]
@@ -64,5 +67,7 @@ pub use guard::{Guard, GuardHandle, Health};
 pub use in_memory::InMemory;
 pub use memory::{FORMAT, Memory, ParseMemoryError};
 pub use policy::{Depths, Policy};
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 #[cfg(feature = "guard")]
 pub use timer::Timer;
