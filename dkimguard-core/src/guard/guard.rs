@@ -90,9 +90,12 @@ struct Shared {
 }
 
 /// What was last seen of a domain.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seen {
-    verdict: watch::Sender<Verdict>,
+    /// None before the first look.
+    verdict: Option<Verdict>,
+    /// None until somebody subscribes: a channel takes more room than all the rest.
+    subscribers: Option<watch::Sender<Verdict>>,
     looked_at: Option<Timestamp>,
     reports: Vec<Arc<Report>>,
 }
@@ -124,10 +127,7 @@ impl Guard {
     pub(super) fn new(builder: GuardBuilder) -> Self {
         let GuardBuilder { source, look, domains, policy, store, notifiers, clock, seed } = builder;
         let (orders, received) = mpsc::unbounded_channel();
-        let seen = domains.iter().map(|domain| {
-            let verdict = watch::Sender::new(Verdict::Unknown);
-            (domain.clone(), Seen { verdict, looked_at: None, reports: Vec::new() })
-        });
+        let seen = domains.iter().map(|domain| (domain.clone(), Seen::default()));
         let shared = Shared {
             clock: Arc::clone(&clock),
             policy: policy.clone(),
@@ -325,13 +325,14 @@ impl Domains {
     fn give_back(
         &mut self,
         domain: Name,
-        known: Vec<Identity>,
+        mut known: Vec<Identity>,
         reports: &[Report],
         next: Timestamp,
         now: Timestamp,
     ) {
         let Some(watched) = self.watched.get_mut(&domain) else { return };
         if !known.is_empty() {
+            known.shrink_to_fit();
             watched.known = known;
         }
         for waiting in watched.waiting.drain(..) {
@@ -458,7 +459,10 @@ impl Shared {
         seen.looked_at = reports.iter().map(|report| report.at).min().or(Some(now));
         let is_kept = |report: &&Report| !is_fleet || report.verdict != Verdict::Healthy;
         seen.reports = reports.iter().filter(is_kept).cloned().map(Arc::new).collect();
-        seen.verdict.send_if_modified(|before| std::mem::replace(before, verdict) != verdict);
+        seen.verdict = Some(verdict);
+        if let Some(subscribers) = &seen.subscribers {
+            subscribers.send_if_modified(|before| std::mem::replace(before, verdict) != verdict);
+        }
     }
 
     fn is_fresh(&self, seen: &Seen, now: Timestamp) -> bool {
@@ -473,8 +477,8 @@ struct Ended(Arc<Shared>);
 impl Drop for Ended {
     fn drop(&mut self) {
         self.0.has_ended.store(true, Ordering::Release);
-        for seen in lock(&self.0.seen).values() {
-            seen.verdict.send_replace(Verdict::Unknown);
+        for subscribers in lock(&self.0.seen).values().filter_map(|seen| seen.subscribers.as_ref()) {
+            subscribers.send_replace(Verdict::Unknown);
         }
     }
 }
@@ -493,10 +497,8 @@ impl GuardHandle {
     pub fn verdict(&self, domain: &Name) -> Verdict {
         let now = self.shared.clock.now();
         let seen = lock(&self.shared.seen);
-        match seen.get(domain) {
-            Some(seen) if self.shared.is_fresh(seen, now) => *seen.verdict.borrow(),
-            _ => Verdict::Unknown,
-        }
+        let fresh = seen.get(domain).filter(|seen| self.shared.is_fresh(seen, now));
+        fresh.and_then(|seen| seen.verdict).unwrap_or(Verdict::Unknown)
     }
 
     /// The last reports on a domain, one for each account and region that holds it; its age is in it. Of more than
@@ -513,7 +515,11 @@ impl GuardHandle {
     /// The verdict on a domain as it changes; none if it isn't watched. It becomes [`Verdict::Unknown`] when the guard
     /// ends.
     pub fn subscribe(&self, domain: &Name) -> Option<watch::Receiver<Verdict>> {
-        lock(&self.shared.seen).get(domain).map(|seen| seen.verdict.subscribe())
+        let mut seen = lock(&self.shared.seen);
+        let seen = seen.get_mut(domain)?;
+        let has_ended = self.shared.has_ended.load(Ordering::Acquire);
+        let verdict = seen.verdict.filter(|_| !has_ended).unwrap_or(Verdict::Unknown);
+        Some(seen.subscribers.get_or_insert_with(|| watch::Sender::new(verdict)).subscribe())
     }
 
     /// The alerts that this instance raises from now on. Who is 256 behind misses the oldest; a [`Notifier`] misses
