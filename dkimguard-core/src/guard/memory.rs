@@ -89,7 +89,7 @@ impl Memory {
     pub fn advance(mut self, report: &Report, policy: &Policy) -> (Self, Vec<Alert>) {
         let at = report.at;
         let stage = Stage::of(report);
-        self.remember(report);
+        self.remember(report, policy);
         let mut alerts = Vec::new();
         if report.verdict == Verdict::Unknown && stage.is_none() {
             self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
@@ -108,9 +108,12 @@ impl Memory {
         }
         self.looked_at = Some(at);
         self.verdict = Some(report.verdict);
-        if report.depth == Depth::Full {
-            self.full_look_at = Some(at);
-        }
+        self.full_look_at = if report.depth == Depth::Full {
+            Some(at)
+        } else {
+            // A full look that lies ahead comes from a clock that was wrong, and would be the last for long.
+            self.full_look_at.filter(|&last| last <= at)
+        };
         for alert in &alerts {
             self.delivery.add(alert.clone());
         }
@@ -213,12 +216,19 @@ impl Memory {
             .as_ref()
             .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded))
             .map(|suspicion| after(suspicion.since, policy.degraded_after));
+        // However long it was degraded or unknown before: that it fails is soon confirmed.
+        let is_new = self.incident.as_ref().is_none_or(|incident| !incident.is_failing());
+        let confirmation = self
+            .suspicion
+            .as_ref()
+            .filter(|_| is_new && self.verdict == Some(Verdict::Failing))
+            .map(|suspicion| after(suspicion.failing_at, policy.confirmation_gap));
         let blindness = self.blind_since.filter(|_| self.blindness.is_none());
         let blindness = blindness.map(|since| after(since, policy.blind_after));
         // A look at which all is well after one at which it wasn't wants a second one soon.
         let is_well = self.incident.iter().chain(&self.blindness).any(|incident| incident.is_well());
         let recovery = self.looked_at.filter(|_| is_well).map(|at| after(at, policy.confirmation_gap));
-        opening.into_iter().chain(blindness).chain(recovery).min()
+        [opening, confirmation, blindness, recovery].into_iter().flatten().min()
     }
 
     /// When alerts can be delivered to these notifiers, if any wait.
@@ -251,8 +261,13 @@ impl Memory {
     }
 
     /// Takes over what a look shows beside the verdict.
-    fn remember(&mut self, report: &Report) {
+    fn remember(&mut self, report: &Report, policy: &Policy) {
         let Identity { status, selectors, .. } = &report.identity;
+        // Nothing was seen later than now: a clock that was ahead must not put a deadline off.
+        if let Some((_, since)) = &mut self.status {
+            *since = report.at.min(*since);
+        }
+        self.notice = self.notice.map(|sent_at| sent_at.min(report.at));
         let is_same = self.status.as_ref().is_some_and(|(before, _)| before == status.as_str());
         if !is_same && *status != ProviderStatus::Unknown {
             self.status = Some((status.as_str().to_owned(), report.at));
@@ -272,12 +287,14 @@ impl Memory {
                 self.selectors = now;
             }
         }
-        self.past.add(report);
+        self.past.add(report, policy);
     }
 
     /// Nothing is known at this look.
     fn stay_blind(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
-        let since = *self.blind_since.get_or_insert(report.at);
+        // Two looks without a third for hours between them show nothing of these hours.
+        let goes_on = self.looked_at.is_some_and(|last| policy.goes_on(last, report.at));
+        let since = *self.blind_since.insert(self.blind_since.filter(|_| goes_on).unwrap_or(report.at));
         if let Some(blindness) = &mut self.blindness {
             return blindness.last(None, report, policy);
         }
@@ -328,8 +345,8 @@ impl Suspicion {
     /// two passing faults that far apart all may have been well.
     fn after(before: Option<Self>, report: &Report, policy: &Policy) -> Self {
         let at = report.at;
-        let is_recent = |last: Timestamp| last <= at && after(last, policy.stale_after()) >= at;
-        let is_apart = |last: Timestamp| after(last, policy.confirmation_gap) <= at;
+        let is_recent = |last: Timestamp| policy.goes_on(last, at);
+        let is_apart = |last: Timestamp| policy.are_apart(last, at);
         let mut suspicion = before.filter(|before| is_recent(before.last)).unwrap_or(Self {
             since: at,
             last: Timestamp::MIN,
