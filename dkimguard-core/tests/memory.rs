@@ -232,6 +232,15 @@ const PLAYS: &[Play] = &[
         &[watch(0.0, 9.0, one_silent), watch(9.0, 2.0 * DAY, mended), watch(2.0 * DAY, 2.0 * DAY + 9.0, stale),
           watch(2.0 * DAY + 9.0, 4.0 * DAY, mended)],
         &[]),
+    play("one server after another, each for less than ten minutes",
+        &[look(0.0, one_silent), look(6.0, same), look(8.0, |s| s.silence(&[World::NS1])), look(12.0, same), look(17.9, same)],
+        &[]),
+    play("one server joins another, and the first is mended",
+        &[look(0.0, one_silent), look(5.0, all_silent), look(7.0, |s| s.silence(&[World::NS1])), look(14.9, same), look(15.0, same)],
+        &["15 opened dkim warning server-unreachable"]),
+    play("a server that is down, and stale when it is back",
+        &[look(0.0, one_silent), look(5.0, stale), look(10.0, same)],
+        &["10 opened dkim warning servers-disagree"]),
     play("degraded at a look, well at the next, degraded ten minutes later",
         &[look(0.0, stale), look(1.0, mended), look(11.0, stale), look(12.0, mended)],
         &[]),
@@ -532,9 +541,17 @@ fn a_domain_among_many_is_looked_at_in_full_where_anything_was_wrong_and_now_and
     stale(&mut stage);
     stage.look(at(360.0));
     assert_eq!(depth(&stage, 361.0), Depth::Full);
-    // Few are always looked at in full.
+    // Few are always looked at in full, and many for a day where a server was bad.
     mended(&mut stage);
     stage.look(at(361.0));
+    assert!(!stage.memory.is_unsettled());
+    assert_eq!(
+        depth(&stage, 376.0),
+        Depth::Full,
+        "one look was bad, and that may have been more than a look"
+    );
+    stage.look(at(362.0));
+    assert_eq!(depth(&stage, 376.0), Depth::Quick, "it was not");
     assert_eq!(stage.policy.depth(&stage.memory, 20, at(376.0)), Depth::Full);
     assert_eq!(stage.policy.depth(&stage.memory, 21, at(376.0)), Depth::Quick);
 }

@@ -49,6 +49,10 @@ impl Past {
         states.collect()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds what a look shows that is otherwise than before, and forgets what is older than a day, but for the last
     /// state of each place. Only full looks count, since they see each server; and only servers do: what one resolver
     /// answers now and then is its own affair.

@@ -89,7 +89,9 @@ impl Policy {
         match self.depths {
             Depths::Full => Depth::Full,
             Depths::Quick => Depth::Quick,
-            Depths::Auto if identities <= self.full_up_to || memory.is_unsettled() => Depth::Full,
+            Depths::Auto if identities <= self.full_up_to => Depth::Full,
+            // What comes and goes is seen only by whoever looks closely when it has just gone.
+            Depths::Auto if memory.is_unsettled() || memory.was_bad_lately() => Depth::Full,
             Depths::Auto => match memory.full_look_at() {
                 // One that lies ahead comes from a clock that was wrong.
                 Some(last) if last <= at && after(last, self.full_interval) > at => Depth::Quick,
