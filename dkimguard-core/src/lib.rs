@@ -28,6 +28,7 @@
 //! - [`look`]: finding the name servers, asking them and the resolvers; the engines are in `look::wire` and
 //!   `look::hickory`.
 //! - [`judge`]: findings, diagnoses, the verdict, the report. No I/O.
+//! - `notify`: who is told, and how (features `webhook` and `command`).
 //! - [`publish`]: records to publish, in the forms that DNS hosts take.
 //! - `testing`: fakes, and a lab of name servers on loopback (feature `testing`).
 //!
@@ -59,6 +60,8 @@
 //! - `wire`: DNS over UDP and TCP to any address. Needs Tokio.
 //! - `hickory`: the system's resolvers, DNS over TLS and over HTTPS. Needs Tokio. With `wire`, there is `Dns`, the
 //!   engine for every kind of place.
+//! - `webhook`: alerts over HTTPS. Needs Tokio.
+//! - `command`: alerts for a program, and as lines of JSON. Needs Tokio.
 //! - `file`: identities from files.
 //! - `testing`: fakes and the lab.
 
@@ -74,6 +77,8 @@ pub mod look;
 pub mod name;
 #[cfg(feature = "notice")]
 pub mod notice;
+#[cfg(any(feature = "webhook", feature = "command"))]
+pub mod notify;
 pub mod ports;
 pub mod publish;
 pub mod record;
