@@ -173,6 +173,22 @@ pub enum StoreError {
     Unusable(String, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
 }
 
+impl StoreError {
+    /// What to do about it, in a few words; none where the caller itself has to load again.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Conflict => None,
+            Self::Unavailable(..) => {
+                Some("make sure that it can be read and written, its directory too, and that there is room")
+            }
+            Self::Newer { .. } => Some("use the version that wrote it, or another store"),
+            Self::Unusable(..) => {
+                Some("use another store, or move this one away: what was remembered in it is lost then")
+            }
+        }
+    }
+}
+
 /// Why an alert could not be delivered; it stays in memory and is tried again.
 #[derive(Debug, Error)]
 #[error("{notifier}: the alert was {}", if *.is_refusal { "refused" } else { "not delivered" })]

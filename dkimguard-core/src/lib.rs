@@ -10,9 +10,11 @@
 //!  DnsLookup ─► delegation, survey ─► [Observation] ──────┴─ compare ─► [Finding] ─┐
 //!                                                                                  ▼
 //!                         Report ◄── Verdict, Exposure ◄── [Diagnosis] ◄── rules over Evidence
+//!                           │
+//!  Store ─► Memory ─────────┴─ advance ─► Memory, [Alert] ─► Notifier
 //! ```
 //! On the left is I/O, behind the [`ports`]. From the findings on, everything is a pure function, with time and
-//! randomness as arguments. [`Look`] runs the whole of it.
+//! randomness as arguments. [`Look`] runs the upper part once, `Guard` the whole of it again and again.
 //!
 //! - **Not seeing is not absence.** A look-up that failed leaves a record [unseen](judge::State::Unseen). It is
 //!   [absent](judge::State::Absent) only where an answer with authority says so.
@@ -28,6 +30,7 @@
 //! - [`look`]: finding the name servers, asking them and the resolvers; the engines are in `look::wire` and
 //!   `look::hickory`.
 //! - [`judge`]: findings, diagnoses, the verdict, the report. No I/O.
+//! - [`guard`]: what is remembered from look to look, when somebody is told, and the loop (feature `guard`).
 //! - `notify`: who is told, and how (features `webhook` and `command`).
 //! - [`publish`]: records to publish, in the forms that DNS hosts take.
 //! - `testing`: fakes, and a lab of name servers on loopback (feature `testing`).
@@ -60,6 +63,8 @@
 //! - `wire`: DNS over UDP and TCP to any address. Needs Tokio.
 //! - `hickory`: the system's resolvers, DNS over TLS and over HTTPS. Needs Tokio. With `wire`, there is `Dns`, the
 //!   engine for every kind of place.
+//! - `guard`: the loop that keeps looking. Needs Tokio.
+//! - `sqlite`: what a guard remembers, in a file that several processes may share. Needs a C compiler.
 //! - `webhook`: alerts over HTTPS. Needs Tokio.
 //! - `command`: alerts for a program, and as lines of JSON. Needs Tokio.
 //! - `file`: identities from files.

@@ -10,10 +10,8 @@ use super::{Alert, AlertEvent};
 
 /// How many alerts of one identity wait at most. Beyond that reminders give way first, then the oldest.
 const MOST_WAITING: usize = 16;
-#[cfg(feature = "guard")]
 /// After the first failure a notifier is left alone for so long, and for twice as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
-#[cfg(feature = "guard")]
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
@@ -47,7 +45,6 @@ struct Pause {
     until: Timestamp,
 }
 
-#[cfg(feature = "guard")]
 /// What one notifier is to be given now, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Batch {
@@ -55,7 +52,6 @@ pub(super) struct Batch {
     pub(super) alerts: Vec<Alert>,
 }
 
-#[cfg(feature = "guard")]
 /// What came of a batch: how many of its alerts were delivered, and whether the next one failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
@@ -76,10 +72,12 @@ impl Delivery {
             self.waiting.remove(self.waiting.iter().position(is_reminder).unwrap_or(0));
         }
     }
-}
 
-#[cfg(feature = "guard")]
-impl Delivery {
+    /// Lets go of alerts that nobody is to be given.
+    pub(super) fn drop_all(&mut self, alerts: &[Alert]) {
+        self.waiting.retain(|waiting| !alerts.contains(&waiting.alert));
+    }
+
     /// When something can be delivered, if anything waits. What lies further ahead than it ever would comes from a
     /// clock that was wrong, and doesn't count.
     pub(super) fn due(&self, notifiers: &[String], policy: &Policy, at: Timestamp) -> Option<Timestamp> {

@@ -119,6 +119,12 @@ impl Incident {
         (self.well >= LOOKS_TO_RECOVER).then(|| self.alert(AlertEvent::Recovered, report))
     }
 
+    /// It is over at once.
+    #[cfg(feature = "guard")]
+    pub(super) fn close(mut self, report: &Report) -> Alert {
+        self.alert(AlertEvent::Recovered, report)
+    }
+
     pub(super) fn is_well(&self) -> bool {
         self.well > 0
     }

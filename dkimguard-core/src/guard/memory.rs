@@ -124,6 +124,18 @@ impl Memory {
         self
     }
 
+    /// Ends what is open, since the identity is known by another id from now on.
+    #[cfg(feature = "guard")]
+    pub(super) fn settle(mut self, report: &Report) -> (Self, Vec<Alert>) {
+        let open = [self.incident.take(), self.blindness.take()];
+        let alerts: Vec<Alert> = open.into_iter().flatten().map(|incident| incident.close(report)).collect();
+        let mut settled = Self { delivery: self.delivery, ..Self::default() };
+        for alert in &alerts {
+            settled.delivery.add(alert.clone());
+        }
+        (settled, alerts)
+    }
+
     /// What the memory can tell a look at the identity.
     pub fn witnesses(&self, identity: &Identity) -> Witnesses {
         let status = self.status.as_ref().filter(|(status, _)| status == identity.status.as_str());
@@ -224,6 +236,12 @@ impl Memory {
     #[cfg(feature = "guard")]
     pub(super) fn claim(&mut self, notifiers: &[String], policy: &Policy, at: Timestamp) -> Vec<Batch> {
         self.delivery.claim(notifiers, policy, at)
+    }
+
+    /// Lets go of alerts that nobody is to be given.
+    #[cfg(feature = "guard")]
+    pub(super) fn drop_alerts(&mut self, alerts: &[Alert]) {
+        self.delivery.drop_all(alerts);
     }
 
     /// Notes what came of a delivery.

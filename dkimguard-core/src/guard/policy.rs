@@ -126,8 +126,30 @@ impl Policy {
         depth == Depth::Quick && self.depths != Depths::Quick
     }
 
+    /// How thoroughly to look again at what a look of this depth found unexpected.
+    #[cfg(feature = "guard")]
+    pub(super) fn closer(&self, depth: Depth) -> Depth {
+        if self.is_glance(depth) { Depth::Full } else { depth }
+    }
+
+    /// Whether a time is no further ahead than one instance's clock may be before another's.
+    #[cfg(feature = "guard")]
+    pub(super) fn is_near(&self, ahead: Timestamp, at: Timestamp) -> bool {
+        after(at, self.interval) >= ahead
+    }
+
+    /// The furthest time ahead that a next look may have.
+    #[cfg(feature = "guard")]
+    pub(super) fn furthest(&self, now: Timestamp) -> Timestamp {
+        after(now, self.longest_interval().mul_f64(1.0 + self.jitter.clamp(0.0, 1.0)))
+    }
+
     pub(super) fn stale_after(&self) -> Duration {
-        self.interval.saturating_mul(3)
+        self.longest_interval().saturating_mul(3)
+    }
+
+    fn longest_interval(&self) -> Duration {
+        self.unhealthy_intervals.iter().copied().max().unwrap_or_default().max(self.interval)
     }
 }
 

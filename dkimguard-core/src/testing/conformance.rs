@@ -2,6 +2,8 @@
 //!
 //! They panic where the implementation fails, so that a test calls them and does nothing else.
 
+mod store;
+
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::net::IpAddr;
@@ -21,6 +23,8 @@ use super::fault::Fault;
 use super::lab::Lab;
 use super::world::World;
 use super::zone::name;
+
+pub use store::store;
 
 /// By when an engine must have ended every question of [`dns_lookup`].
 const DNS_LOOKUP_ENDS: Duration = Duration::from_secs(60);

@@ -1,0 +1,328 @@
+//! [`Visitor`]: one visit to a domain, from asking the source to what is remembered.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{self, Either};
+use jiff::Timestamp;
+
+use super::delivery::{Batch, Outcome};
+use super::keeper::Keeper;
+use super::{Alert, Policy, Timer};
+use crate::error::ProviderError;
+use crate::identity::{Identity, IdentityId, ProviderStatus};
+use crate::judge::{Depth, Gap, Port, Report};
+use crate::look::Look;
+use crate::name::Name;
+use crate::ports::{IdentitySource, Notifier};
+
+/// How long a visit may take before it is given up: ports end by themselves long before.
+const LONGEST_VISIT: Duration = Duration::from_secs(300);
+/// How long one delivery may take.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(60);
+
+/// Visits domains, and delivers what is to be told of them. All that looks and deliveries share.
+#[derive(Debug)]
+pub(super) struct Visitor {
+    pub(super) source: Arc<dyn IdentitySource>,
+    pub(super) look: Look,
+    pub(super) policy: Policy,
+    pub(super) notifiers: Vec<Arc<dyn Notifier>>,
+    /// The notifiers' names, in their order.
+    pub(super) names: Vec<String>,
+    pub(super) keeper: Keeper,
+    pub(super) clock: Arc<dyn Timer>,
+    pub(super) watched: usize,
+    pub(super) seed: AtomicU64,
+    pub(super) panics: AtomicUsize,
+}
+
+/// What came of a visit.
+#[derive(Debug)]
+pub(super) struct Visited {
+    pub(super) domain: Name,
+    pub(super) looks: Vec<Looked>,
+}
+
+/// One look, and what follows from it.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// As the source gave it, for when the source can't be asked; or what stands for it where there was none yet.
+    pub(super) identity: Identity,
+    pub(super) report: Report,
+    pub(super) next_look: Option<Timestamp>,
+    pub(super) alerts: Vec<Alert>,
+    /// What this instance is to deliver now, or else when something can be delivered.
+    pub(super) batches: Vec<Batch>,
+    pub(super) delivery_due: Option<Timestamp>,
+}
+
+/// What came of a delivery, and when the next is due.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    /// Whose alerts they were; none for the guard's own.
+    pub(super) id: Option<IdentityId>,
+    pub(super) next: Option<Timestamp>,
+}
+
+impl Visitor {
+    /// Visits a domain. It always ends, and a port that panics or hangs costs the visit, not the guard.
+    pub(super) async fn visit(&self, domain: Name, known: Vec<Identity>) -> Visited {
+        let looks = match self.guarded(self.look_at_all(&domain, &known)).await {
+            Ok(looks) => looks,
+            Err(what) => {
+                let gap = Gap { port: Port::IdentitySource, detail: what, transient: true };
+                let looks =
+                    strangers(&domain, &known).map(|identity| self.note_nothing(identity, vec![gap.clone()]));
+                self.guarded(future::join_all(looks)).await.unwrap_or_default()
+            }
+        };
+        Visited { domain, looks }
+    }
+
+    /// Gives each notifier its alerts, in order, all notifiers side by side, and remembers what came of it.
+    pub(super) async fn deliver(&self, id: Option<IdentityId>, batches: Vec<Batch>) -> Delivered {
+        let outcomes = future::join_all(batches.into_iter().map(|batch| self.deliver_batch(batch))).await;
+        let at = self.clock.now();
+        let next = match &id {
+            Some(id) => {
+                let noted = self.keeper.update(id, at, |mut memory| {
+                    memory.note_delivery(&outcomes, &self.names, at);
+                    let due = memory.delivery_due(&self.names, &self.policy, at);
+                    (memory, due)
+                });
+                self.guarded(noted).await.unwrap_or(None)
+            }
+            None => self.keeper.with_own(|own| {
+                own.note(&outcomes, &self.names, at);
+                own.due(&self.names, &self.policy, at)
+            }),
+        };
+        Delivered { id, next }
+    }
+
+    /// Takes what can be delivered now of what was told earlier, and delivers it.
+    pub(super) async fn deliver_again(&self, id: Option<IdentityId>) -> Delivered {
+        let at = self.clock.now();
+        let (batches, due) = match &id {
+            Some(id) => {
+                let claim = self.keeper.update(id, at, |mut memory| {
+                    let batches = memory.claim(&self.names, &self.policy, at);
+                    let due = memory.delivery_due(&self.names, &self.policy, at);
+                    (memory, (batches, due))
+                });
+                self.guarded(claim).await.unwrap_or_default()
+            }
+            None => self.keeper.with_own(|own| {
+                let batches = own.claim(&self.names, &self.policy, at);
+                (batches, own.due(&self.names, &self.policy, at))
+            }),
+        };
+        if batches.is_empty() {
+            return Delivered { id, next: due };
+        }
+        self.deliver(id, batches).await
+    }
+
+    async fn deliver_batch(&self, batch: Batch) -> Outcome {
+        let Batch { notifier, alerts } = batch;
+        let mut outcome = Outcome { notifier, delivered: Vec::new(), has_failed: false };
+        let Some(at) = self.names.iter().position(|name| *name == outcome.notifier) else { return outcome };
+        // Whoever takes long gets the rest with the next delivery, before another instance takes over.
+        let begun = self.clock.now();
+        for alert in alerts {
+            let elapsed = self.clock.now().duration_since(begun);
+            if elapsed.as_secs() * 2
+                >= i64::try_from(self.policy.delivery_lease.as_secs()).unwrap_or(i64::MAX)
+            {
+                break;
+            }
+            let delivery = AssertUnwindSafe(self.notifiers[at].deliver(&alert)).catch_unwind();
+            let limit = self.clock.sleep(LONGEST_DELIVERY.min(self.policy.delivery_lease / 2));
+            match future::select(Box::pin(delivery), limit).await {
+                Either::Left((Ok(Ok(())), _)) => outcome.delivered.push(alert.key()),
+                Either::Left((Ok(Err(_)), _)) | Either::Right(_) => outcome.has_failed = true,
+                Either::Left((Err(_), _)) => {
+                    self.panics.fetch_add(1, Ordering::Relaxed);
+                    outcome.has_failed = true;
+                }
+            }
+            if outcome.has_failed {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// What comes of a piece of work, or why it came to nothing: it panicked, or took too long.
+    async fn guarded<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
+        let work = Box::pin(AssertUnwindSafe(work).catch_unwind());
+        match future::select(work, self.clock.sleep(LONGEST_VISIT)).await {
+            Either::Left((Ok(done), _)) => Ok(done),
+            Either::Left((Err(panic), _)) => {
+                self.panics.fetch_add(1, Ordering::Relaxed);
+                let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+                Err(format!(
+                    "a port of the guard panicked: {}",
+                    said.as_deref().unwrap_or("it did not say why")
+                ))
+            }
+            Either::Right(_) => Err(format!("nothing came of the look within {LONGEST_VISIT:?}")),
+        }
+    }
+
+    async fn look_at_all(&self, domain: &Name, known: &[Identity]) -> Vec<Looked> {
+        let mut found = Vec::new();
+        let mut gaps = Vec::new();
+        for answer in self.source.find(domain).await {
+            match answer {
+                Ok(identity) => found.push(identity),
+                Err(error) => gaps.push(gap(&error)),
+            }
+        }
+        let is_found = |known: &&Identity| found.iter().any(|found| found.id == known.id);
+        let missing = || known.iter().filter(|known| !is_found(known) && !is_stranger(known));
+        // A place that couldn't be asked still has what it had; one that was asked and knows nothing has lost it.
+        let lost: Vec<Identity> = missing().filter(|_| gaps.is_empty()).cloned().collect();
+        let unheard: Vec<Identity> = missing().filter(|_| !gaps.is_empty()).cloned().collect();
+        let has_none = found.is_empty() && unheard.is_empty() && lost.is_empty();
+        let nothing = if has_none { strangers(domain, &[]).collect() } else { lost };
+        let looks = found.into_iter().map(|identity| self.look_at(identity.clone(), identity, &gaps));
+        let unheard = unheard.into_iter().map(|identity| {
+            let mut now = identity.clone();
+            now.status = ProviderStatus::Unknown;
+            (identity, now)
+        });
+        let looks = looks.chain(unheard.map(|(identity, now)| self.look_at(identity, now, &gaps)));
+        let stranger = || {
+            let detail = format!("the source does not know {domain}");
+            vec![Gap { port: Port::IdentitySource, detail, transient: false }]
+        };
+        let of_nothing = if gaps.is_empty() { stranger() } else { gaps.clone() };
+        let nothing = nothing.into_iter().map(|identity| self.note_nothing(identity, of_nothing.clone()));
+        let (mut looks, nothing) = future::join(future::join_all(looks), future::join_all(nothing)).await;
+        looks.extend(nothing);
+        if let (Some(stranger), Some(found)) = (known.iter().find(|known| is_stranger(known)), looks.first())
+            && !is_stranger(&found.identity)
+        {
+            let settled = self.settle(stranger, &found.report).await;
+            looks.extend(settled);
+        }
+        looks
+    }
+
+    /// Ends what was told of a domain while the source knew nothing of it, now that it does.
+    async fn settle(&self, stranger: &Identity, report: &Report) -> Option<Looked> {
+        let mut report = report.clone();
+        report.identity.id = stranger.id.clone();
+        let at = report.at;
+        let settled = self.keeper.update(&stranger.id, at, |memory| {
+            let (mut memory, alerts) = memory.settle(&report);
+            let batches = memory.claim(&self.names, &self.policy, at);
+            let due = memory.delivery_due(&self.names, &self.policy, at);
+            (memory, (alerts, batches, due))
+        });
+        let (alerts, batches, delivery_due) = settled.await;
+        let identity = stranger.clone();
+        let is_over = alerts.is_empty() && batches.is_empty();
+        (!is_over).then_some(Looked { identity, report, next_look: None, alerts, batches, delivery_due })
+    }
+
+    /// Looks at an identity as it is `now`, and remembers it.
+    async fn look_at(&self, identity: Identity, now: Identity, gaps: &[Gap]) -> Looked {
+        let at = self.clock.now();
+        let memory = self.keeper.load(&now.id, at).await;
+        let depth = self.policy.depth(&memory, self.watched, at);
+        let take = |identity: Identity, depth| {
+            let witnesses = memory.witnesses(&identity);
+            let seed = self.seed.fetch_add(1, Ordering::Relaxed);
+            self.look.take_with(identity, witnesses, depth, at, seed)
+        };
+        let mut report = take(now.clone(), depth).await;
+        if report.is_unexpected() && now.status != ProviderStatus::Unknown {
+            let (detailed, unheard) = match self.source.details(&now).await {
+                Ok(detailed) => (detailed, None),
+                Err(error) => (now.clone(), Some(gap(&error))),
+            };
+            let closer = self.policy.closer(depth);
+            if detailed != now || closer != depth {
+                report = take(detailed, closer).await;
+            }
+            report.gaps.extend(unheard);
+        } else if report.is_unexpected() && self.policy.closer(depth) != depth {
+            report = take(now, self.policy.closer(depth)).await;
+        }
+        report.gaps.extend(gaps.iter().cloned());
+        self.note(identity, report).await
+    }
+
+    /// Remembers that nothing could be learnt of an identity.
+    async fn note_nothing(&self, identity: Identity, gaps: Vec<Gap>) -> Looked {
+        let at = self.clock.now();
+        let report = Report::without_identity(identity.id.clone(), at, Depth::Quick, gaps);
+        self.note(identity, report).await
+    }
+
+    /// Remembers a look, and takes what is to be delivered now.
+    async fn note(&self, identity: Identity, report: Report) -> Looked {
+        let at = report.at;
+        let chance = self.chance();
+        let noted = self.keeper.update(&identity.id, at, |memory| {
+            // Another instance may have looked in the meantime, and later than this one.
+            if memory
+                .looked_at()
+                .is_some_and(|looked_at| looked_at > at && self.policy.is_near(looked_at, at))
+            {
+                let next_look = self.policy.next_look(&memory, chance);
+                return (memory, (next_look, Vec::new(), Vec::new(), None));
+            }
+            let (mut memory, alerts) = memory.advance(&report, &self.policy);
+            if self.names.is_empty() {
+                memory.drop_alerts(&alerts);
+            }
+            let batches = memory.claim(&self.names, &self.policy, at);
+            let due = memory.delivery_due(&self.names, &self.policy, at);
+            let next_look = self.policy.next_look(&memory, chance);
+            (memory, (next_look, alerts, batches, due))
+        });
+        let (next_look, alerts, batches, delivery_due) = noted.await;
+        Looked { identity, report, next_look, alerts, batches, delivery_due }
+    }
+
+    /// A number from 0 up to 1, another each time.
+    fn chance(&self) -> f64 {
+        let mut mixed = self.seed.fetch_add(1, Ordering::Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+    }
+}
+
+/// The provider of an identity that stands for a domain of which the source has never told anything.
+const STRANGER: &str = "unknown";
+
+fn is_stranger(identity: &Identity) -> bool {
+    identity.id.provider == STRANGER
+}
+
+/// What stands for a domain's identities where the source tells of none: those that were known, or else the domain.
+fn strangers<'a>(domain: &'a Name, known: &'a [Identity]) -> impl Iterator<Item = Identity> + 'a {
+    let stranger = || {
+        let provider = STRANGER.to_owned();
+        let id = IdentityId { provider, account: None, region: None, domain: domain.clone() };
+        Identity::new(id, Vec::new())
+    };
+    let none = known.is_empty().then(stranger);
+    known.iter().cloned().chain(none)
+}
+
+/// What an error of the source leaves unknown.
+fn gap(error: &ProviderError) -> Gap {
+    let because = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    let detail = because.fold(error.to_string(), |text, error| format!("{text}: {error}"));
+    Gap { port: Port::IdentitySource, detail, transient: error.is_transient() }
+}
