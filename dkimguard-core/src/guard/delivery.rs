@@ -1,10 +1,12 @@
 //! [`Delivery`]: alerts on their way to the notifiers.
 
+#[cfg(feature = "guard")]
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "guard")]
 use super::policy::{Policy, after};
 use super::{Alert, AlertEvent};
 
@@ -94,6 +96,7 @@ impl Delivery {
 
     /// Takes what can be delivered now, and keeps the other instances from doing so for a while.
     pub(super) fn claim(&mut self, notifiers: &[String], policy: &Policy, at: Timestamp) -> Vec<Batch> {
+        self.let_go(notifiers);
         if self.due(notifiers, policy, at).is_none_or(|due| due > at) {
             return Vec::new();
         }
@@ -131,12 +134,201 @@ impl Delivery {
                 self.pauses.push(Pause { notifier: outcome.notifier.clone(), failures: failures + 1, until });
             }
         }
+        self.let_go(notifiers);
+    }
+
+    /// Lets go of what every notifier has, and of what is kept for those that there were once.
+    fn let_go(&mut self, notifiers: &[String]) {
         let has_all =
             |waiting: &Waiting| notifiers.iter().all(|notifier| waiting.delivered_to.contains(notifier));
         self.waiting.retain(|waiting| !has_all(waiting));
+        self.pauses.retain(|pause| notifiers.contains(&pause.notifier));
     }
 
     fn pause(&self, notifier: &str) -> Option<&Pause> {
         self.pauses.iter().find(|pause| pause.notifier == notifier)
+    }
+}
+
+#[cfg(all(test, feature = "guard"))]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use jiff::SignedDuration;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::guard::{IncidentId, IncidentKind, Severity};
+    use crate::judge::Verdict;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).expect("it is a time")
+    }
+
+    fn alert(number: u32, event: AlertEvent) -> Alert {
+        Alert {
+            incident: IncidentId::new("ses:example.com", IncidentKind::Dkim, at(0)),
+            number,
+            event,
+            kind: IncidentKind::Dkim,
+            severity: Severity::Warning,
+            at: at(0),
+            opened_at: at(0),
+            id: "ses:example.com".to_owned(),
+            domain: None,
+            verdict: Verdict::Degraded,
+            summary: String::new(),
+            remedy: None,
+            causes: Vec::new(),
+            deadline: None,
+            deadline_promised: None,
+            report: None,
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn numbers(alerts: &[Alert]) -> Vec<u32> {
+        alerts.iter().map(|alert| alert.number).collect()
+    }
+
+    fn claim(delivery: &mut Delivery, second: i64) -> Vec<(String, Vec<u32>)> {
+        let batches = delivery.claim(&names(&["a", "b"]), &Policy::default(), at(second));
+        batches.into_iter().map(|batch| (batch.notifier, numbers(&batch.alerts))).collect()
+    }
+
+    /// What a notifier took of the alerts with these numbers.
+    fn took(notifier: &str, taken: &[u32], has_failed: bool) -> Outcome {
+        let delivered = taken.iter().map(|&number| alert(number, AlertEvent::Opened).key()).collect();
+        Outcome { notifier: notifier.to_owned(), delivered, has_failed }
+    }
+
+    fn waiting_for_both() -> Delivery {
+        let mut delivery = Delivery::default();
+        delivery.add(alert(1, AlertEvent::Opened));
+        delivery.add(alert(2, AlertEvent::Worsened));
+        delivery
+    }
+
+    #[test]
+    fn whoever_fails_gets_the_rest_later_and_holds_nobody_up() {
+        let both = names(&["a", "b"]);
+        let mut delivery = waiting_for_both();
+        assert_eq!(claim(&mut delivery, 0), [("a".to_owned(), vec![1, 2]), ("b".to_owned(), vec![1, 2])]);
+        assert_eq!(claim(&mut delivery, 1), [], "they are under way");
+        delivery.note(&[took("a", &[1], true), took("b", &[1, 2], false)], &both, at(2));
+        assert_eq!(claim(&mut delivery, 3), [], "a is left alone for a while, and b has all");
+        assert_eq!(delivery.due(&both, &Policy::default(), at(3)), Some(at(32)));
+        delivery.add(alert(3, AlertEvent::Recovered));
+        assert_eq!(claim(&mut delivery, 4), [("b".to_owned(), vec![3])]);
+        delivery.note(&[took("b", &[3], false)], &both, at(4));
+        assert_eq!(claim(&mut delivery, 32), [("a".to_owned(), vec![2, 3])]);
+        delivery.note(&[took("a", &[2, 3], false)], &both, at(33));
+        assert_eq!(delivery, Delivery::default());
+    }
+
+    #[test]
+    fn pauses_double_up_to_an_hour_and_end_with_success() {
+        let both = names(&["a", "b"]);
+        let mut delivery = waiting_for_both();
+        let mut now = 0;
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            assert_eq!(claim(&mut delivery, now).len(), if now == 0 { 2 } else { 1 });
+            delivery.note(&[took("a", &[], true), took("b", &[1, 2], false)], &both, at(now));
+            let due = delivery.due(&both, &Policy::default(), at(now)).expect("a waits");
+            pauses.push(due.duration_since(at(now)).as_secs());
+            now += due.duration_since(at(now)).as_secs();
+        }
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        claim(&mut delivery, now);
+        delivery.note(&[took("a", &[1], true)], &both, at(now));
+        assert_eq!(delivery.due(&both, &Policy::default(), at(now)), Some(at(now + 30)), "it is alive");
+    }
+
+    #[test]
+    fn what_a_dead_instance_had_begun_is_delivered_by_another_after_the_lease() {
+        let mut delivery = waiting_for_both();
+        claim(&mut delivery, 0);
+        assert_eq!(claim(&mut delivery, 119), []);
+        assert_eq!(claim(&mut delivery, 120).len(), 2);
+        // The clock of the dead one was years ahead.
+        let mut delivery = waiting_for_both();
+        claim(&mut delivery, 100_000_000);
+        assert_eq!(claim(&mut delivery, 0).len(), 2);
+        delivery.note(&[took("a", &[], true), took("b", &[], true)], &names(&["a", "b"]), at(100_000_000));
+        assert_eq!(claim(&mut delivery, 1).len(), 2);
+    }
+
+    #[test]
+    fn nothing_waits_for_a_notifier_that_there_is_no_more() {
+        let mut delivery = waiting_for_both();
+        claim(&mut delivery, 0);
+        delivery.note(&[took("a", &[1, 2], false), took("b", &[], true)], &names(&["a", "b"]), at(1));
+        assert_eq!(delivery.waiting().count(), 2);
+        assert_eq!(delivery.claim(&names(&["a"]), &Policy::default(), at(2)), []);
+        assert_eq!(delivery, Delivery::default());
+
+        let mut delivery = waiting_for_both();
+        assert_eq!(delivery.claim(&[], &Policy::default(), at(0)), []);
+        assert_eq!(delivery, Delivery::default(), "nobody is to be told");
+    }
+
+    #[test]
+    fn of_too_many_that_wait_reminders_give_way_first() {
+        let mut delivery = Delivery::default();
+        delivery.add(alert(1, AlertEvent::Opened));
+        for number in 2..=40 {
+            delivery.add(alert(number, AlertEvent::Reminder));
+        }
+        delivery.add(alert(41, AlertEvent::Recovered));
+        let waiting: Vec<u32> = delivery.waiting().map(|alert| alert.number).collect();
+        assert_eq!(waiting, [&[1][..], &(27..=41).collect::<Vec<_>>()].concat());
+        assert_eq!(waiting.len(), MOST_WAITING);
+    }
+
+    proptest! {
+        /// Each step adds an alert or not, and lets each notifier take so many of what it is given before it fails.
+        #[test]
+        fn every_notifier_gets_every_alert_once_and_in_order_whatever_fails(
+            steps in proptest::collection::vec((any::<bool>(), 0_usize..4, 0_usize..4, 0_i64..4000), 1..60),
+        ) {
+            let both = names(&["a", "b"]);
+            let policy = Policy::default();
+            let mut delivery = Delivery::default();
+            let mut got: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+            let (mut now, mut last) = (at(0), 0);
+            // After the last step everything works, and time passes.
+            let mending = std::iter::repeat_n((false, usize::MAX, usize::MAX, 3600), 3);
+            for (adds, a, b, seconds) in steps.into_iter().chain(mending) {
+                // More than may wait is another test's affair.
+                if adds && delivery.waiting().count() < MOST_WAITING {
+                    last += 1;
+                    delivery.add(alert(last, AlertEvent::Opened));
+                }
+                now += SignedDuration::from_secs(seconds);
+                let batches = delivery.claim(&both, &policy, now);
+                let asked: BTreeSet<&String> = batches.iter().map(|batch| &batch.notifier).collect();
+                prop_assert_eq!(asked.len(), batches.len());
+                let mut outcomes = Vec::new();
+                for Batch { notifier, alerts } in &batches {
+                    let takes = if notifier == "a" { a } else { b };
+                    let taken = &numbers(alerts)[..alerts.len().min(takes)];
+                    got.entry(notifier.clone()).or_default().extend(taken);
+                    outcomes.push(took(notifier, taken, taken.len() < alerts.len()));
+                }
+                if !outcomes.is_empty() {
+                    delivery.note(&outcomes, &both, now);
+                }
+                prop_assert!(delivery.waiting().count() <= MOST_WAITING);
+            }
+            let all: Vec<u32> = (1..=last).collect();
+            for notifier in &both {
+                prop_assert_eq!(got.get(notifier).cloned().unwrap_or_default(), all.clone());
+            }
+            prop_assert_eq!(delivery, Delivery::default());
+        }
     }
 }

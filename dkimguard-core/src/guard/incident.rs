@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::policy::{Policy, after};
+use super::policy::Policy;
 use super::{Alert, AlertEvent, IncidentId, IncidentKind, ReportJson, Severity};
 use crate::identity::ProviderStatus;
 use crate::judge::{Report, Verdict, WORKING_HOURS};
@@ -63,6 +63,8 @@ pub(super) struct Incident {
     reminders: i64,
     /// How many of the [`DEADLINE_MARKS`] are past.
     marks: usize,
+    /// The last look at which it wasn't well.
+    seen_at: Timestamp,
     deadline: Option<Timestamp>,
     deadline_promised: Option<Timestamp>,
     /// How many looks in a row all was well, and when the last of them was.
@@ -82,6 +84,7 @@ impl Incident {
             alerts: 0,
             reminders: 0,
             marks: 0,
+            seen_at: at,
             deadline: None,
             deadline_promised: None,
             well: 0,
@@ -96,12 +99,23 @@ impl Incident {
     pub(super) fn last(&mut self, stage: Option<Stage>, report: &Report, policy: &Policy) -> Option<Alert> {
         self.well = 0;
         self.well_at = None;
+        if told_by_provider(report) == Some(false) {
+            // What the provider has taken back is news when it says so again.
+            self.stage = self.stage.min(Stage::Failing);
+        }
         let is_worse = stage.is_some_and(|stage| stage > self.stage);
         self.stage = self.stage.max(stage.unwrap_or(self.stage));
-        let is_other_clock = self.note_deadline(report);
+        self.note_deadline(report);
+        let (reminders, marks) =
+            (reminders_due(self.opened_at, report.at, policy), marks_passed(self.deadline, report.at));
+        if report.at < self.seen_at {
+            // The clock was set back: what it had passed is still to come.
+            (self.reminders, self.marks) = (reminders, marks);
+        }
+        self.seen_at = report.at;
         // Both are counted in any case, so that what falls together is told once.
-        let is_day = raise(&mut self.reminders, reminders_due(self.opened_at, report.at, policy));
-        let is_mark = raise(&mut self.marks, marks_passed(self.deadline, report.at)) && !is_other_clock;
+        let is_day = raise(&mut self.reminders, reminders);
+        let is_mark = raise(&mut self.marks, marks);
         if is_worse {
             return Some(self.alert(AlertEvent::Worsened, report));
         }
@@ -111,7 +125,7 @@ impl Incident {
     /// All is well at this look: tells so once it is sure, and then the incident is over. Looks at the same minute
     /// count once.
     pub(super) fn be_well(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
-        let is_apart = self.well_at.is_none_or(|last| after(last, policy.confirmation_gap) <= report.at);
+        let is_apart = self.well_at.is_none_or(|last| policy.are_apart(last, report.at));
         if is_apart || self.well_at > Some(report.at) {
             self.well += 1;
             self.well_at = Some(report.at);
@@ -129,16 +143,23 @@ impl Incident {
         self.well > 0
     }
 
-    /// Takes over the deadline where one is told, and says whether it is another than before.
-    fn note_deadline(&mut self, report: &Report) -> bool {
-        let Some(deadline) = report.deadline else { return false };
-        let is_other = self.deadline != Some(deadline.working);
-        self.deadline = Some(deadline.working);
-        self.deadline_promised = Some(deadline.promised);
-        if is_other {
+    /// Whether it has come so far that a validator fails.
+    pub(super) fn is_failing(&self) -> bool {
+        self.stage >= Stage::Failing
+    }
+
+    /// Takes over the deadline, or that no clock runs any more; where the provider wasn't heard, the clock runs on.
+    fn note_deadline(&mut self, report: &Report) {
+        if told_by_provider(report).is_none() {
+            return;
+        }
+        let is_new_clock = self.deadline.is_none();
+        self.deadline = report.deadline.map(|deadline| deadline.working);
+        self.deadline_promised = report.deadline.map(|deadline| deadline.promised);
+        if is_new_clock || self.deadline.is_none() {
+            // The alert about a new clock tells how far it has come already.
             self.marks = marks_passed(self.deadline, report.at);
         }
-        is_other
     }
 
     fn alert(&mut self, event: AlertEvent, report: &Report) -> Alert {
@@ -164,6 +185,12 @@ impl Incident {
             report: Some(ReportJson::from(report)),
         }
     }
+}
+
+/// Whether the provider itself says that it doesn't find the records, if it was heard.
+fn told_by_provider(report: &Report) -> Option<bool> {
+    let is_heard = report.identity.status != ProviderStatus::Unknown;
+    is_heard.then(|| Stage::of(report).is_some_and(Stage::is_told_by_provider))
 }
 
 /// Raises a count to what it is now, and says whether it has risen.

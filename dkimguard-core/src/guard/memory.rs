@@ -14,14 +14,14 @@ use super::past::Past;
 use super::policy::after;
 use super::{Alert, IncidentKind, Policy};
 use crate::identity::{Identity, ProviderStatus};
-use crate::judge::{Cause, Depth, Report, Verdict, Witnesses};
+use crate::judge::{Cause, Depth, Diagnosis, Report, State, Verdict, Witnesses};
 use crate::name::Name;
 
 /// The format of the JSON; it changes only when an older version could not read it rightly.
 pub const FORMAT: u32 = 1;
 /// How many selectors of before are remembered: four changes of three tokens.
 const MOST_EARLIER_SELECTORS: usize = 12;
-/// How much of what agrees in failing looks is remembered.
+/// How much is remembered of what is bad, and of what agrees in failing looks.
 const MOST_AFFECTED: usize = 8;
 
 /// What is remembered of one identity between two looks: about 300 octets while all is well, and bounded at all times.
@@ -54,7 +54,8 @@ pub struct Memory {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Suspicion {
-    since: Timestamp,
+    /// What is bad, and since which look without a break.
+    bad: Vec<Bad>,
     /// The last look that was degraded or failing.
     last: Timestamp,
     looks: u32,
@@ -62,6 +63,14 @@ struct Suspicion {
     failing: u32,
     failing_at: Timestamp,
     affected: Vec<String>,
+}
+
+/// Something that is bad, and since when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bad {
+    what: String,
+    since: Timestamp,
 }
 
 /// Why a text is no memory.
@@ -89,7 +98,7 @@ impl Memory {
     pub fn advance(mut self, report: &Report, policy: &Policy) -> (Self, Vec<Alert>) {
         let at = report.at;
         let stage = Stage::of(report);
-        self.remember(report);
+        self.remember(report, policy);
         let mut alerts = Vec::new();
         if report.verdict == Verdict::Unknown && stage.is_none() {
             self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
@@ -108,9 +117,12 @@ impl Memory {
         }
         self.looked_at = Some(at);
         self.verdict = Some(report.verdict);
-        if report.depth == Depth::Full {
-            self.full_look_at = Some(at);
-        }
+        self.full_look_at = if report.depth == Depth::Full {
+            Some(at)
+        } else {
+            // A full look that lies ahead comes from a clock that was wrong, and would be the last for long.
+            self.full_look_at.filter(|&last| last <= at)
+        };
         for alert in &alerts {
             self.delivery.add(alert.clone());
         }
@@ -178,6 +190,11 @@ impl Memory {
         self.unhealthy_looks > 0 || self.incident.is_some() || self.blindness.is_some()
     }
 
+    /// Whether a server was bad within the last day.
+    pub(super) fn was_bad_lately(&self) -> bool {
+        !self.past.is_empty()
+    }
+
     /// The alerts that some notifier hasn't been given yet, in their order.
     pub fn undelivered(&self) -> impl Iterator<Item = &Alert> {
         self.delivery.waiting()
@@ -212,13 +229,20 @@ impl Memory {
             .suspicion
             .as_ref()
             .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded))
-            .map(|suspicion| after(suspicion.since, policy.degraded_after));
+            .and_then(|suspicion| Some(after(suspicion.since()?, policy.degraded_after)));
+        // However long it was degraded or unknown before: that it fails is soon confirmed.
+        let is_new = self.incident.as_ref().is_none_or(|incident| !incident.is_failing());
+        let confirmation = self
+            .suspicion
+            .as_ref()
+            .filter(|_| is_new && self.verdict == Some(Verdict::Failing))
+            .map(|suspicion| after(suspicion.failing_at, policy.confirmation_gap));
         let blindness = self.blind_since.filter(|_| self.blindness.is_none());
         let blindness = blindness.map(|since| after(since, policy.blind_after));
         // A look at which all is well after one at which it wasn't wants a second one soon.
         let is_well = self.incident.iter().chain(&self.blindness).any(|incident| incident.is_well());
         let recovery = self.looked_at.filter(|_| is_well).map(|at| after(at, policy.confirmation_gap));
-        opening.into_iter().chain(blindness).chain(recovery).min()
+        [opening, confirmation, blindness, recovery].into_iter().flatten().min()
     }
 
     /// When alerts can be delivered to these notifiers, if any wait.
@@ -251,8 +275,13 @@ impl Memory {
     }
 
     /// Takes over what a look shows beside the verdict.
-    fn remember(&mut self, report: &Report) {
+    fn remember(&mut self, report: &Report, policy: &Policy) {
         let Identity { status, selectors, .. } = &report.identity;
+        // Nothing was seen later than now: a clock that was ahead must not put a deadline off.
+        if let Some((_, since)) = &mut self.status {
+            *since = report.at.min(*since);
+        }
+        self.notice = self.notice.map(|sent_at| sent_at.min(report.at));
         let is_same = self.status.as_ref().is_some_and(|(before, _)| before == status.as_str());
         if !is_same && *status != ProviderStatus::Unknown {
             self.status = Some((status.as_str().to_owned(), report.at));
@@ -272,12 +301,14 @@ impl Memory {
                 self.selectors = now;
             }
         }
-        self.past.add(report);
+        self.past.add(report, policy);
     }
 
     /// Nothing is known at this look.
     fn stay_blind(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
-        let since = *self.blind_since.get_or_insert(report.at);
+        // Two looks without a third for hours between them show nothing of these hours.
+        let goes_on = self.looked_at.is_some_and(|last| policy.goes_on(last, report.at));
+        let since = *self.blind_since.insert(self.blind_since.filter(|_| goes_on).unwrap_or(report.at));
         if let Some(blindness) = &mut self.blindness {
             return blindness.last(None, report, policy);
         }
@@ -328,16 +359,17 @@ impl Suspicion {
     /// two passing faults that far apart all may have been well.
     fn after(before: Option<Self>, report: &Report, policy: &Policy) -> Self {
         let at = report.at;
-        let is_recent = |last: Timestamp| last <= at && after(last, policy.stale_after()) >= at;
-        let is_apart = |last: Timestamp| after(last, policy.confirmation_gap) <= at;
+        let is_recent = |last: Timestamp| policy.goes_on(last, at);
+        let is_apart = |last: Timestamp| policy.are_apart(last, at);
         let mut suspicion = before.filter(|before| is_recent(before.last)).unwrap_or(Self {
-            since: at,
+            bad: Vec::new(),
             last: Timestamp::MIN,
             looks: 0,
             failing: 0,
             failing_at: Timestamp::MIN,
             affected: Vec::new(),
         });
+        suspicion.bad = still_bad(&suspicion.bad, report);
         if is_apart(suspicion.last) {
             suspicion.looks = suspicion.looks.saturating_add(1);
             suspicion.last = at;
@@ -369,9 +401,46 @@ impl Suspicion {
             return Some(Stage::Failing);
         }
         let flaps = report.causes.iter().any(|cause| cause.cause == Cause::Flapping);
-        let lasts = after(self.since, policy.degraded_after) <= report.at && self.looks > 1;
-        (flaps || lasts).then_some(Stage::Degraded)
+        let lasts = self.since().is_some_and(|since| after(since, policy.degraded_after) <= report.at);
+        (flaps || lasts && self.looks > 1).then_some(Stage::Degraded)
     }
+
+    /// Since when something is bad without a break.
+    fn since(&self) -> Option<Timestamp> {
+        self.bad.iter().map(|bad| bad.since).min()
+    }
+}
+
+/// What is bad at a look, and since when: servers by address, and causes that no server shows. One passing fault after
+/// another, at different servers, makes none that lasts.
+fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
+    let mut servers = Vec::new();
+    let mut records = Vec::new();
+    for record in &report.records {
+        for finding in record.findings.iter().filter(|finding| finding.state != State::Holds) {
+            let vantage = &finding.observation.vantage;
+            if vantage.is_authoritative() {
+                servers.push(vantage.address().to_string());
+                records.push(&record.expected.name);
+            }
+        }
+    }
+    let is_shown = |cause: &&Diagnosis| cause.records.iter().any(|record| records.contains(&record));
+    let causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown && !is_shown(cause));
+    servers.extend(causes.map(|cause| cause.cause.code().to_owned()));
+    servers.sort_unstable();
+    servers.dedup();
+    let mut bad: Vec<Bad> = servers
+        .into_iter()
+        .map(|what| {
+            let since = before.iter().find(|bad| bad.what == what).map_or(report.at, |bad| bad.since);
+            Bad { what, since }
+        })
+        .collect();
+    // What has lasted longest is what decides.
+    bad.sort_by_key(|bad| bad.since);
+    bad.truncate(MOST_AFFECTED);
+    bad
 }
 
 /// What fails at a look: records by name, and where a cause has none, the cause.

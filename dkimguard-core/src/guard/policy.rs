@@ -15,7 +15,8 @@ pub struct Policy {
     /// on it, and a domain costs a hundred small questions an hour.
     pub interval: Duration,
     /// Between two looks while an identity isn't healthy or nothing is known: the first after the first such look,
-    /// and so on; the last one repeats. Default 1, 2, 5 and 15 minutes: soon enough to confirm, and soon quiet again.
+    /// and so on; the last one repeats, and none counts that is longer than `interval`. Default 1, 2, 5 and 15
+    /// minutes: soon enough to confirm, and soon quiet again.
     pub unhealthy_intervals: Vec<Duration>,
     /// By which share an interval is lengthened at most, so that instances and domains drift apart. Default 0.1.
     pub jitter: f64,
@@ -88,9 +89,12 @@ impl Policy {
         match self.depths {
             Depths::Full => Depth::Full,
             Depths::Quick => Depth::Quick,
-            Depths::Auto if identities <= self.full_up_to || memory.is_unsettled() => Depth::Full,
+            Depths::Auto if identities <= self.full_up_to => Depth::Full,
+            // What comes and goes is seen only by whoever looks closely when it has just gone.
+            Depths::Auto if memory.is_unsettled() || memory.was_bad_lately() => Depth::Full,
             Depths::Auto => match memory.full_look_at() {
-                Some(last) if after(last, self.full_interval) > at => Depth::Quick,
+                // One that lies ahead comes from a clock that was wrong.
+                Some(last) if last <= at && after(last, self.full_interval) > at => Depth::Quick,
                 _ => Depth::Full,
             },
         }
@@ -113,7 +117,7 @@ impl Policy {
         }
         let step = memory.unhealthy_looks().saturating_sub(1) as usize;
         let ladder = &self.unhealthy_intervals;
-        ladder.get(step).or(ladder.last()).copied().unwrap_or(self.interval)
+        ladder.get(step).or(ladder.last()).copied().unwrap_or(self.interval).min(self.interval)
     }
 
     /// When a verdict is too old to be believed: three intervals after its look.
@@ -141,15 +145,23 @@ impl Policy {
     /// The furthest time ahead that a next look may have.
     #[cfg(feature = "guard")]
     pub(super) fn furthest(&self, now: Timestamp) -> Timestamp {
-        after(now, self.longest_interval().mul_f64(1.0 + self.jitter.clamp(0.0, 1.0)))
+        after(now, self.interval.mul_f64(1.0 + self.jitter.clamp(0.0, 1.0)))
     }
 
-    pub(super) fn stale_after(&self) -> Duration {
-        self.longest_interval().saturating_mul(3)
+    /// Whether a look is still so recent that one at `at` goes on from it. What lies ahead isn't: its clock was wrong.
+    pub(super) fn goes_on(&self, last: Timestamp, at: Timestamp) -> bool {
+        // Looks that confirm each other are further apart than others where the interval is short.
+        let longest = self.stale_after().max(self.confirmation_gap.saturating_mul(3));
+        last <= at && after(last, longest) >= at
     }
 
-    fn longest_interval(&self) -> Duration {
-        self.unhealthy_intervals.iter().copied().max().unwrap_or_default().max(self.interval)
+    /// Whether so much lies between two looks that they confirm each other.
+    pub(super) fn are_apart(&self, last: Timestamp, at: Timestamp) -> bool {
+        after(last, self.confirmation_gap) <= at
+    }
+
+    fn stale_after(&self) -> Duration {
+        self.interval.saturating_mul(3)
     }
 }
 

@@ -97,14 +97,13 @@ impl Database {
     fn prepare(&self) -> Result<(), StoreError> {
         let wrap = |error| store_error(&self.path, error);
         let Self { path, connection, .. } = self;
-        connection.busy_timeout(PATIENCE).map_err(wrap)?;
-        // What is refused is left as it is.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(wrap)?;
-        check_header(path, connection)?;
         if connection.is_readonly("main").map_err(wrap)? {
             return Err(unavailable(path, "it can't be written"));
         }
-        connection.prepare("SELECT id, revision, json FROM memory").map_err(wrap)?;
+        connection.busy_timeout(PATIENCE).map_err(wrap)?;
+        // What is refused is left as it is.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(wrap)?;
+        check(path, connection)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(wrap)?;
         set_up(connection).map_err(wrap)
     }
@@ -223,7 +222,7 @@ fn look(path: &Path) -> Result<(), StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri, flags).map_err(|error| store_error(path, error))?;
-    match check_header(path, &connection) {
+    match check(path, &connection) {
         // The file alone may be in disorder while its -wal holds what mends it.
         Err(StoreError::Unusable(_, Some(error))) if is_corrupt(&*error) && has_wal(path) => Ok(()),
         other => other,
@@ -231,8 +230,8 @@ fn look(path: &Path) -> Result<(), StoreError> {
 }
 
 fn is_corrupt(error: &(dyn Error + 'static)) -> bool {
-    let error = error.downcast_ref::<rusqlite::Error>();
-    error.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::DatabaseCorrupt)
+    let said = error.downcast_ref::<Said>();
+    said.and_then(|said| said.0.sqlite_error_code()) == Some(ErrorCode::DatabaseCorrupt)
 }
 
 /// SQLite puts the -wal beside the file itself, not beside a link to it.
@@ -240,16 +239,20 @@ fn has_wal(path: &Path) -> bool {
     fs::canonicalize(path).is_ok_and(|path| with_suffix(&path, "-wal").exists())
 }
 
-fn check_header(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+/// Whether it is this program's, of this version, and has the table.
+fn check(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let read = |pragma| {
         let value = connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
         value.map_err(|error| store_error(path, error))
     };
     if read("application_id")?.cast_unsigned() != APPLICATION {
-        return Err(unusable(path, "it is not a file of this program"));
+        return Err(unusable(path, "it is empty, cut short or another program's"));
     }
     match read("user_version")?.cast_unsigned() {
-        SCHEMA => Ok(()),
+        SCHEMA => {
+            let table = connection.prepare("SELECT id, revision, json FROM memory");
+            table.map(drop).map_err(|error| store_error(path, error))
+        }
         found if found > SCHEMA => Err(newer(path, found, SCHEMA)),
         _ => Err(unusable(path, "it has a version that never was")),
     }
@@ -278,11 +281,16 @@ fn store_error(path: &Path, error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         // Unknown: there is no such table. None: a value of another type.
         Some(DatabaseCorrupt | NotADatabase | Unknown | ConstraintViolation | TypeMismatch) | None => {
-            unusable(path, error)
+            unusable(path, Said(error))
         }
-        Some(_) => unavailable(path, error),
+        Some(_) => unavailable(path, Said(error)),
     }
 }
+
+/// What SQLite says, once: rusqlite's error gives it again as its source.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Said(rusqlite::Error);
 
 pub(super) fn unavailable(path: &Path, reason: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
     StoreError::Unavailable(path.display().to_string(), Some(reason.into()))
