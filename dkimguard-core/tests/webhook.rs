@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alerts::{START, chain, incident};
-use dkimguard_core::notify::{EmptySecret, Secret, Target, Webhook};
+use dkimguard_core::notify::{EmptySecret, PagerDuty, Secret, Slack, Target, Webhook};
 use dkimguard_core::ports::Notifier;
 use dkimguard_core::testing::ManualClock;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -223,4 +224,109 @@ fn name_is_stable_tells_two_hooks_of_one_host_apart_and_can_be_given() -> TestRe
 fn secret_is_never_empty_and_never_shown() {
     assert_eq!(" \n".parse::<Secret>(), Err(EmptySecret));
     assert_eq!(format!("{:?}", secret()), "Secret(…)");
+}
+
+#[tokio::test]
+async fn slack_and_pagerduty_get_their_own_bodies() -> TestResult {
+    let (opened, recovered) = incident().await;
+    for (alert, name) in [(&opened, "opened"), (&recovered, "recovered")] {
+        let mut server =
+            Server::answering(vec![answer("200 OK", "ok"), answer("202 Accepted", "{}")]).await?;
+        Slack::new(server.target())?.deliver(alert).await?;
+        PagerDuty::at(server.target(), secret())?.deliver(alert).await?;
+        for service in ["slack", "pagerduty"] {
+            let (head, body) = server.requests.recv().await.ok_or("no request")?;
+            assert_eq!(header(&head, "content-type"), Some("application/json"));
+            assert_eq!(header(&head, "dkimguard-signature"), None);
+            let got: Value = serde_json::from_str(&body)?;
+            let golden = format!("{}/tests/alerts/{service}-{name}.json", env!("CARGO_MANIFEST_DIR"));
+            let golden: Value = serde_json::from_str(&std::fs::read_to_string(golden)?)?;
+            assert_eq!(got, golden, "{service} {name} got {got:#}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn texts_stay_within_the_limits_of_slack_and_pagerduty() -> TestResult {
+    let (mut alert, _) = incident().await;
+    alert.summary = "<&>".repeat(2000);
+    alert.remedy = Some("é".repeat(9000));
+    alert.causes = vec!["cause".to_owned(); 2000];
+    let mut server = Server::answering(vec![answer("200 OK", "ok"), answer("202 Accepted", "{}")]).await?;
+    Slack::new(server.target())?.deliver(&alert).await?;
+    PagerDuty::at(server.target(), secret())?.deliver(&alert).await?;
+    let (_, slack) = server.requests.recv().await.ok_or("no request")?;
+    let (_, pager_duty) = server.requests.recv().await.ok_or("no request")?;
+
+    let slack: Value = serde_json::from_str(&slack)?;
+    let length = |text: &Value| text.as_str().map_or(0, |text| text.chars().count());
+    let blocks = slack["blocks"].as_array().ok_or("no blocks")?;
+    assert!((3..50).contains(&blocks.len()), "{}", blocks.len());
+    let texts = blocks.iter().flat_map(|block| match block["elements"].as_array() {
+        Some(elements) => elements.iter().map(|element| &element["text"]).collect(),
+        None => vec![&block["text"]["text"]],
+    });
+    let lengths: Vec<_> = texts.chain([&slack["text"]]).map(length).collect();
+    assert!(lengths[0] <= 150 && lengths.iter().all(|length| (1..=3000).contains(length)), "{lengths:?}");
+
+    let pager_duty: Value = serde_json::from_str(&pager_duty)?;
+    assert_eq!(length(&pager_duty["payload"]["summary"]), 1024);
+    Ok(())
+}
+
+#[tokio::test]
+async fn refusals_of_slack_and_pagerduty_tell_no_secret() -> TestResult {
+    let (opened, _) = incident().await;
+    for (answer, is_refusal) in [
+        (answer("404 Not Found", "no_service at /hook/hidden-path"), true),
+        (answer("400 Bad Request", "routing_key hidden-secret is incorrect"), true),
+        (answer("429 Too Many Requests", ""), false),
+    ] {
+        let server = Server::answering(vec![answer.clone(), answer.clone()]).await?;
+        let notifiers: [Box<dyn Notifier>; 2] =
+            [Box::new(Slack::new(server.target())?), Box::new(PagerDuty::at(server.target(), secret())?)];
+        for (notifier, service) in notifiers.iter().zip(["slack", "pagerduty"]) {
+            let error = notifier.deliver(&opened).await.expect_err("it is refused");
+            assert_eq!(error.is_refusal, is_refusal, "{}", chain(&error));
+            assert!(notifier.name().starts_with(&format!("{service} 127.0.0.1")), "{}", notifier.name());
+            let shown = format!("{} {error:?} {notifier:?}", chain(&error));
+            let secret = if service == "slack" { "hidden-path" } else { "hidden" };
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn pagerduty_has_it_only_where_it_says_accepted() -> TestResult {
+    let (opened, _) = incident().await;
+    let server = Server::answering(vec![answer("200 OK", "please log in")]).await?;
+    let error = PagerDuty::at(server.target(), secret())?.deliver(&opened).await.expect_err("it isn't 202");
+    assert!(!error.is_refusal && chain(&error).ends_with("HTTP 200: please log in"), "{}", chain(&error));
+    Ok(())
+}
+
+#[tokio::test]
+async fn deadline_is_told_in_utc_and_a_long_incident_id_as_its_hash() -> TestResult {
+    let (alert, _) = incident().await;
+    let mut json: Value = serde_json::from_str(&alert.to_json())?;
+    json["deadline"] = "2026-11-26T02:02:00Z".into();
+    json["deadline_promised"] = "2026-11-28T02:02:00Z".into();
+    json["incident"] = "i".repeat(256).into();
+    let alert = serde_json::from_value(json)?;
+    let mut server = Server::answering(vec![answer("200 OK", "ok"), answer("202 Accepted", "{}")]).await?;
+    Slack::new(server.target())?.deliver(&alert).await?;
+    PagerDuty::at(server.target(), secret())?.deliver(&alert).await?;
+    let (_, slack) = server.requests.recv().await.ok_or("no request")?;
+    assert!(
+        slack.contains("To be mended by 2026-11-26 02:02 UTC, at the latest 2026-11-28 02:02 UTC"),
+        "{slack}"
+    );
+    let (_, pager_duty) = server.requests.recv().await.ok_or("no request")?;
+    let pager_duty: Value = serde_json::from_str(&pager_duty)?;
+    assert_eq!(pager_duty["payload"]["custom_details"]["deadline"], "2026-11-26T02:02:00Z");
+    let hash: String = Sha256::digest("i".repeat(256)).iter().map(|octet| format!("{octet:02x}")).collect();
+    assert_eq!(pager_duty["dedup_key"], hash.as_str());
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! [`Post`]: one bounded HTTP request, and what came of it.
 
+use std::cmp::Reverse;
 use std::error::Error;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(20);
 /// How much of an answer is read, in octets. Only the text of an error is made from it.
 const MOST_READ: usize = 512;
+/// How much of the beginning of a secret may stand at the end of a text that was cut, in characters.
+const SHOWN_AT_MOST: usize = 3;
 
 /// Why no HTTP client can be made: mostly, this machine has no root certificates.
 #[derive(Debug, Error)]
@@ -29,6 +32,8 @@ pub struct ClientError(#[source] Box<dyn Error + Send + Sync>);
 pub(super) struct Post {
     client: Client,
     target: Target,
+    /// The one status that means delivered; any 2xx where it is none.
+    expected: Option<StatusCode>,
 }
 
 impl Post {
@@ -48,7 +53,12 @@ impl Post {
             client = client.tls_certs_only([]);
         }
         let client = client.build().map_err(|error| ClientError(error.without_url().into()))?;
-        Ok(Self { client, target })
+        Ok(Self { client, target, expected: None })
+    }
+
+    /// Takes this status alone for delivered.
+    pub(super) fn expecting(self, status: StatusCode) -> Self {
+        Self { expected: Some(status), ..self }
     }
 
     /// Makes the request. What the other side says is shown without whatever is secret.
@@ -63,7 +73,7 @@ impl Post {
         let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
         let answer = request.send().await.map_err(|error| not_delivered(notifier, told(error)))?;
         let status = answer.status();
-        if status.is_success() {
+        if self.expected.map_or(status.is_success(), |expected| status == expected) {
             return Ok(());
         }
         let said = said(answer, &[&self.target.secrets(), hidden].concat()).await;
@@ -94,18 +104,17 @@ async fn said(mut answer: Response, secrets: &[&str]) -> String {
     excerpt(redact(&String::from_utf8_lossy(&octets), secrets).trim())
 }
 
-/// The text without the secrets, nor the beginning of one at its end, where it may have been cut.
+/// The text without the secrets, nor at its end the beginning of one, where it may have been cut.
 fn redact(text: &str, secrets: &[&str]) -> String {
-    let mut secrets = secrets.to_vec();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    let cut = secrets.iter().flat_map(|secret| {
-        secret.char_indices().skip(1).map(|(end, _)| &secret[..end]).filter(|start| text.ends_with(start))
-    });
-    let kept = text.len() - cut.map(str::len).max().unwrap_or(0);
-    let mut shown = text[..kept].to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        shown = shown.replace(secret, "…");
-    }
+    let mut secrets: Vec<_> = secrets.iter().filter(|secret| !secret.is_empty()).collect();
+    // One that holds another goes first.
+    secrets.sort_by_key(|secret| Reverse(secret.len()));
+    let mut shown = secrets.iter().fold(text.to_owned(), |shown, secret| shown.replace(**secret, "…"));
+    let starts = secrets
+        .iter()
+        .flat_map(|secret| secret.char_indices().skip(SHOWN_AT_MOST + 1).map(|(end, _)| &secret[..end]));
+    let cut = starts.filter(|start| shown.ends_with(start)).map(str::len).max();
+    shown.truncate(shown.len() - cut.unwrap_or(0));
     shown
 }
 
@@ -139,7 +148,9 @@ mod tests {
             ("no hook at /services/T0/XXYYZZ", "no hook at /…/T0/…"),
             (r#"{"path":"\/services\/T0\/XXYYZZ"}"#, r#"{"path":"\/…\/T0\/…"}"#),
             ("not XXYYZ", "not "),
-            ("plain", "plain"),
+            ("it ends as another begins: services/XXYYZZ", "it ends as another begins: …/…"),
+            ("plain services", "plain …"),
+            ("plain s", "plain s"),
         ] {
             assert_eq!(redact(text, &["services", "XXYYZZ"]), shown);
         }

@@ -7,9 +7,9 @@ use aws_lc_rs::hmac;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::post::{ClientError, Post};
-use super::refused;
 use super::secret::Secret;
 use super::target::Target;
+use super::{hex, refused};
 use crate::error::NotifyError;
 use crate::guard::Alert;
 use crate::ports::{Clock, Notifier, SystemClock};
@@ -97,8 +97,7 @@ impl Notifier for Webhook {
 
 fn sign(secret: &Secret, at: i64, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-    let signature = hmac::sign(&key, format!("{at}.{body}").as_bytes());
-    signature.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+    hex(hmac::sign(&key, format!("{at}.{body}").as_bytes()).as_ref())
 }
 
 /// The text with whatever isn't printable ASCII percent-encoded, and the percent sign.
