@@ -1,12 +1,10 @@
 //! [`Delivery`]: alerts on their way to the notifiers.
 
-#[cfg(feature = "guard")]
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "guard")]
 use super::policy::{Policy, after};
 use super::{Alert, AlertEvent};
 
