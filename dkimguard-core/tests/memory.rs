@@ -545,15 +545,19 @@ fn a_domain_among_many_is_looked_at_in_full_where_anything_was_wrong_and_now_and
     mended(&mut stage);
     stage.look(at(361.0));
     assert!(!stage.memory.is_unsettled());
-    assert_eq!(
-        depth(&stage, 376.0),
-        Depth::Full,
-        "one look was bad, and that may have been more than a look"
-    );
-    stage.look(at(362.0));
-    assert_eq!(depth(&stage, 376.0), Depth::Quick, "it was not");
-    assert_eq!(stage.policy.depth(&stage.memory, 20, at(376.0)), Depth::Full);
-    assert_eq!(stage.policy.depth(&stage.memory, 21, at(376.0)), Depth::Quick);
+    assert_eq!(depth(&stage, 376.0), Depth::Quick, "it was one look");
+    for minute in [400.0, 401.0] {
+        stale(&mut stage);
+        stage.look(at(minute));
+    }
+    mended(&mut stage);
+    stage.look(at(402.0));
+    assert!(!stage.memory.is_unsettled());
+    assert_eq!(depth(&stage, 417.0), Depth::Full, "it was two, and may come again");
+    stage.look(at(403.0 + DAY));
+    assert_eq!(depth(&stage, 417.0 + DAY), Depth::Quick, "it has not");
+    assert_eq!(stage.policy.depth(&stage.memory, 20, at(417.0 + DAY)), Depth::Full);
+    assert_eq!(stage.policy.depth(&stage.memory, 21, at(417.0 + DAY)), Depth::Quick);
 }
 
 #[test]
