@@ -80,7 +80,7 @@ fn run(
             let outcome = runtime.block_on(watch::run(*flags, environment));
             // What blocks a thread, a pipe that nobody reads say, doesn't keep the process from ending.
             runtime.shutdown_background();
-            outcome.map(|()| ExitCode::SUCCESS)
+            outcome
         }
         Parsed::Run(Args { command: Command::Notice(flags) }) => {
             let layers = Layers::load(&flags.options, environment)?;

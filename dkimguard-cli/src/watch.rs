@@ -12,6 +12,7 @@ mod settings;
 mod signals;
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, mem};
@@ -39,8 +40,10 @@ use self::signals::{Signals, Wish};
 use crate::args::{CheckOptions, Watch};
 use crate::check::random_seed;
 use crate::engine::Engine;
+use crate::exit_code;
 use crate::failure::{Code, Failure};
 use crate::source::{self, Sources};
+use crate::value::LogFormat;
 
 /// How long the guard may take over its end. The rest of the two seconds that a stop may take is for the state file.
 const LAST_WAIT: Duration = Duration::from_millis(1_300);
@@ -49,25 +52,46 @@ const CLOSING: Duration = Duration::from_millis(400);
 /// How often it is counted how everything stands, for the service manager.
 const COUNTED: Duration = Duration::from_secs(5);
 
-/// Watches until a signal ends it.
+/// Watches until a signal ends it. A failure that was told in the log is none here.
 ///
 /// # Errors
 /// What keeps it from beginning; or its loop has ended by itself.
 pub(crate) async fn run(
     mut flags: Watch,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), Failure> {
+) -> Result<ExitCode, Failure> {
     let system = |error| Failure::new(Code::System, format!("the system's signals cannot be had: {error}"));
     let mut signals = Signals::new().map_err(system)?;
     let options = settings::options(&mut flags);
-    let start = Watcher::start(&flags, &options, environment);
+    let settings = WatchSettings::load(&flags, &options, environment)?;
+    let log = Log::start(settings.log)?;
+    let format = settings.log.format;
+    let outcome = watch(&flags, &options, environment, settings, log, &mut signals).await;
+    match outcome {
+        Err(Failure { code, message, hint }) if format == LogFormat::Json => {
+            let (code, hint) = (code.as_str(), hint.unwrap_or_default());
+            error!(code, error = message, hint, "the watch has failed");
+            Ok(exit_code(Verdict::Unknown))
+        }
+        outcome => outcome.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn watch(
+    flags: &Watch,
+    options: &CheckOptions,
+    environment: &dyn Fn(&str) -> Option<String>,
+    settings: WatchSettings,
+    log: Log,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
     let mut watcher = tokio::select! {
         biased;
         // Nothing has begun that would have to be ended.
         _ = signals.stop() => return Ok(()),
-        watcher = start => watcher?,
+        watcher = Watcher::start(flags, options, environment, settings, log) => watcher?,
     };
-    let outcome = watcher.run(&mut signals).await;
+    let outcome = watcher.run(signals).await;
     watcher.stop(&outcome).await;
     outcome.map(drop)
 }
@@ -94,6 +118,7 @@ struct Watcher<'a> {
 struct Prepared {
     guard: Guard,
     domains: Vec<Name>,
+    journal: Arc<Journal>,
 }
 
 impl<'a> Watcher<'a> {
@@ -101,12 +126,11 @@ impl<'a> Watcher<'a> {
         flags: &'a Watch,
         options: &'a CheckOptions,
         environment: &'a dyn Fn(&str) -> Option<String>,
+        settings: WatchSettings,
+        log: Log,
     ) -> Result<Self, Failure> {
-        let settings = WatchSettings::load(flags, options, environment)?;
-        let log = Log::start(settings.log)?;
         let metrics = Arc::new(Metrics::new());
-        let journal = Arc::new(open(&settings.state)?);
-        let Prepared { guard, domains } = prepare(&settings, &metrics, &journal).await?;
+        let Prepared { guard, domains, journal } = prepare(&settings, &metrics, None).await?;
         let begun = SystemClock.now();
         let guard = guard.spawn().map_err(|error| Failure::from_error(Code::System, &error))?;
         // Before the first look, so that none is missed.
@@ -184,12 +208,9 @@ impl<'a> Watcher<'a> {
 
     async fn try_reload(&mut self) -> Result<usize, Failure> {
         let settings = WatchSettings::load(self.flags, self.options, self.environment)?;
-        let journal = if settings.state == self.settings.state {
-            Arc::clone(&self.journal)
-        } else {
-            Arc::new(open(&settings.state)?)
-        };
-        let Prepared { guard, domains } = prepare(&settings, &self.metrics, &journal).await?;
+        let is_same = settings.state == self.settings.state;
+        let journal = is_same.then(|| Arc::clone(&self.journal));
+        let Prepared { guard, domains, journal } = prepare(&settings, &self.metrics, journal).await?;
         let server = match settings.listen {
             Some(address) if self.server.as_ref().is_none_or(|server| server.asked() != address) => {
                 Some(self.listen(address).await?)
@@ -299,9 +320,7 @@ impl<'a> Watcher<'a> {
 }
 
 fn open(state: &State) -> Result<Journal, Failure> {
-    if let Some(above) =
-        state.directory().and_then(|directory| directory.parent()).filter(|_| state.is_default)
-    {
+    if let Some(above) = &state.above {
         // Where it fails, opening the file tells.
         let _ = fs::create_dir_all(above);
     }
@@ -314,11 +333,12 @@ fn open(state: &State) -> Result<Journal, Failure> {
     }
 }
 
-/// Makes a guard as the settings say.
+/// Makes a guard as the settings say, on this journal or else on the state file, which is opened last: what is refused
+/// leaves no file behind.
 async fn prepare(
     settings: &WatchSettings,
     metrics: &Arc<Metrics>,
-    journal: &Arc<Journal>,
+    journal: Option<Arc<Journal>>,
 ) -> Result<Prepared, Failure> {
     let builder = Aws::builder().with_observer(Arc::clone(metrics));
     let sources = source::open_with(&settings.look.source, builder).await?;
@@ -337,10 +357,14 @@ async fn prepare(
     let look = Look::new(Arc::new(dns), engine.places);
     let domains = domains(settings, &*sources.identities).await?;
     let Sources { identities, zones, history, aws: _ } = sources;
+    let journal = match journal {
+        Some(journal) => journal,
+        None => Arc::new(open(&settings.state)?),
+    };
     let mut builder = Guard::builder(identities, look)
         .watch(domains.clone())
         .policy(settings.policy.clone())
-        .store(Arc::clone(journal))
+        .store(Arc::clone(&journal))
         .seed(random_seed()?);
     if let Some(zones) = zones {
         builder = builder.zones(zones);
@@ -352,7 +376,7 @@ async fn prepare(
         builder = builder.notifier(notifier);
     }
     let guard = builder.build().map_err(|error| Failure::from_error(Code::Usage, &error))?;
-    Ok(Prepared { guard, domains })
+    Ok(Prepared { guard, domains, journal })
 }
 
 /// The domains that were named, or all that the source holds now.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::http::{Response, StatusCode};
@@ -68,7 +69,11 @@ async fn identities(State(told): State<Told>) -> Response<Body> {
     json(StatusCode::OK, &Identities { schema: SCHEMA, identities })
 }
 
-async fn identity(State(told): State<Told>, Path(id): Path<String>) -> Response<Body> {
+async fn identity(State(told): State<Told>, id: Result<Path<String>, PathRejection>) -> Response<Body> {
+    let Ok(Path(id)) = id else {
+        let what = "the id in the path is no text in UTF-8";
+        return failure(StatusCode::BAD_REQUEST, "bad-path", what, "/api/identities");
+    };
     let watch = told.board.watch(SystemClock.now());
     match watch.standings.iter().find(|standing| standing.id.to_string() == id) {
         Some(standing) => json(StatusCode::OK, &Shown::from(standing)),

@@ -1,7 +1,7 @@
 //! [`WatchSettings`]: what the command line, the environment and the configuration file mean for a watch.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dkimguard_core::guard::{Depths, Policy};
@@ -37,8 +37,8 @@ pub(crate) struct WatchSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) path: PathBuf,
-    /// Whether nobody chose it, so that the directories above it are made where they are lacking.
-    pub(crate) is_default: bool,
+    /// A directory above it that is made where it is lacking, because nobody chose it.
+    pub(crate) above: Option<PathBuf>,
 }
 
 /// What is logged, and in which form.
@@ -130,7 +130,7 @@ fn state(flags: &Watch, layers: &Layers<'_>) -> Result<State, Failure> {
     let chosen =
         chosen.map(PathBuf::from).or_else(|| config.state.path.as_deref().map(|path| config.resolve(path)));
     if let Some(path) = chosen {
-        return Ok(State { path, is_default: false });
+        return Ok(State { path, above: None });
     }
     let directory = |name: &str| {
         // A variable that is set to nothing counts as not set; a relative one is not to be heeded (XDG base directories).
@@ -139,20 +139,15 @@ fn state(flags: &Watch, layers: &Layers<'_>) -> Result<State, Failure> {
         let first = PathBuf::from(directories.split(':').next()?);
         first.is_absolute().then_some(first)
     };
-    let user = |directory: PathBuf| directory.join("dkimguard");
-    let directory = directory("STATE_DIRECTORY")
-        .or_else(|| directory("XDG_STATE_HOME").map(user))
-        .or_else(|| directory("HOME").map(|home| user(home.join(".local/state"))));
-    let directory = directory.ok_or_else(|| {
-        Failure::new(Code::State, "there is no place for the state file: HOME is not set")
+    if let Some(directory) = directory("STATE_DIRECTORY") {
+        return Ok(State { path: directory.join(STATE_FILE), above: None });
+    }
+    // A home that isn't there is a service's, and isn't made.
+    let home = || directory("HOME").filter(|home| home.is_dir());
+    let above = directory("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")));
+    let above = above.ok_or_else(|| {
+        Failure::new(Code::State, "there is no place for the state file: HOME names no directory")
             .with_hint("name a file with --state")
     })?;
-    Ok(State { path: directory.join(STATE_FILE), is_default: true })
-}
-
-impl State {
-    /// The directory of the file.
-    pub(crate) fn directory(&self) -> Option<&Path> {
-        self.path.parent()
-    }
+    Ok(State { path: above.join("dkimguard").join(STATE_FILE), above: Some(above) })
 }
