@@ -26,7 +26,7 @@ const DOMAIN: &str = "example.com";
 const BBB: &str = "bbb._domainkey.example.com";
 
 /// Tokio's clock, which jumps to the next timer once everything waits.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Jumping {
     begun: Instant,
 }
@@ -124,7 +124,7 @@ impl IdentitySource for Moody {
 /// A store whose disk is full on demand.
 #[derive(Debug, Default)]
 struct Disk {
-    inner: InMemory,
+    inner: Arc<InMemory>,
     is_full: AtomicBool,
 }
 
@@ -153,6 +153,7 @@ struct Stage {
     source: Arc<Moody>,
     told: Arc<Noting>,
     domain: Name,
+    clock: Jumping,
 }
 
 impl Stage {
@@ -164,13 +165,14 @@ impl Stage {
             source: Arc::new(source),
             told: Noting::named("told"),
             domain: DOMAIN.parse().expect("a name"),
+            clock: Jumping::new(),
         }
     }
 
     fn builder(&self) -> GuardBuilder {
         let places = Places::new([Vantage::Resolver { address: (World::RESOLVER, 53).into() }]);
         let look = Look::new(self.dns.clone(), places);
-        Guard::builder(self.source.clone(), look).watch([self.domain.clone()]).clock(Jumping::new())
+        Guard::builder(self.source.clone(), look).watch([self.domain.clone()]).clock(self.clock)
     }
 
     fn spawn(&self) -> GuardHandle {
@@ -360,6 +362,78 @@ async fn a_full_disk_is_an_incident_of_its_own_and_alerts_go_out() {
     stage.mend_record();
     minutes(40).await;
     assert_eq!(stage.told.heard().last().map(String::as_str), Some("recovered dkim"));
+}
+
+/// What was told by the instance that could not store it, once another instance has stored a later look of its own.
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_stored_is_told_though_another_instance_stored_a_later_look() {
+    for (name, is_over, is_told) in [
+        ("it was over before", true, false),
+        ("it is over after", false, false),
+        ("it was told of, and is over after", false, true),
+    ] {
+        let stage = Stage::new();
+        let disk = Arc::new(Disk::default());
+        let guard = stage.builder().store(disk.clone()).notifier(stage.told.clone()).spawn();
+        let guard = guard.expect("it is complete");
+        minutes(1).await;
+        disk.is_full.store(true, Ordering::Relaxed);
+        stage.lose_record();
+        stage.told.failures.store(if is_told { 0 } else { usize::MAX }, Ordering::Relaxed);
+        minutes(40).await;
+        stage.mend_record();
+        if is_over {
+            minutes(40).await;
+        }
+        // The other instance hasn't seen it.
+        let other = Noting::named("told");
+        let store = disk.inner.clone();
+        let other_guard =
+            stage.builder().store(store).notifier(other.clone()).spawn().expect("it is complete");
+        minutes(0).await;
+        other_guard.look_now(&stage.domain).await;
+        other_guard.stop().await;
+        disk.is_full.store(false, Ordering::Relaxed);
+        stage.told.failures.store(0, Ordering::Relaxed);
+        minutes(180).await;
+        let heard = stage.told.heard();
+        let heard: Vec<&str> = heard.iter().map(String::as_str).filter(|it| it.ends_with("dkim")).collect();
+        assert_eq!(heard, ["opened dkim", "recovered dkim"], "{name}");
+        assert_eq!(other.heard(), [""; 0], "{name}");
+        drop(guard);
+    }
+}
+
+/// Two instances that each saw the same fault while neither could store it: one incident is left of the two.
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_two_instances_opened_by_themselves_is_closed_for_all_who_were_told() {
+    let stage = Stage::new();
+    let inner = Arc::new(InMemory::default());
+    let disks = [0, 1].map(|_| Arc::new(Disk { inner: inner.clone(), is_full: AtomicBool::new(true) }));
+    let told = [0, 1].map(|_| Noting::named("told"));
+    stage.lose_record();
+    let mut guards = Vec::new();
+    for (disk, told) in disks.iter().zip(&told) {
+        let builder = stage.builder().store(disk.clone()).notifier(told.clone());
+        guards.push(builder.spawn().expect("it is complete"));
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+    minutes(60).await;
+    for told in &told {
+        let mut heard = told.heard();
+        heard.sort_unstable();
+        assert_eq!(heard, ["opened dkim", "opened store"], "each tells by itself");
+    }
+    for disk in &disks {
+        disk.is_full.store(false, Ordering::Relaxed);
+    }
+    minutes(60).await;
+    stage.mend_record();
+    minutes(120).await;
+    let heard: Vec<String> = told.iter().flat_map(|told| told.heard()).collect();
+    let count = |text: &str| heard.iter().filter(|heard| *heard == text).count();
+    assert_eq!((count("opened dkim"), count("recovered dkim")), (2, 2), "{heard:?}");
+    drop(guards);
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,9 +27,17 @@ pub(super) struct Keeper {
 
 #[derive(Debug, Default)]
 struct State {
-    unsaved: HashMap<IdentityId, Memory>,
+    unsaved: HashMap<IdentityId, Unsaved>,
     fault: Option<Fault>,
     own: Delivery,
+}
+
+/// What couldn't be saved.
+#[derive(Clone, Debug, Default)]
+struct Unsaved {
+    memory: Memory,
+    /// What was stored when it was made, as far as that is known.
+    base: Option<(Memory, Revision)>,
 }
 
 /// The store's fault, as it was told of.
@@ -48,7 +56,7 @@ impl Keeper {
     /// What is remembered of an identity; nothing where the store can't tell and nothing is kept here.
     pub(super) async fn load(&self, id: &IdentityId, at: Timestamp) -> Memory {
         let stored = self.read(id, at).await;
-        self.newest(id, stored.ok().flatten()).0
+        self.joined(id, stored.ok().flatten())
     }
 
     /// Changes what is remembered of an identity. Where another instance saves first, the change is made again to what
@@ -62,29 +70,27 @@ impl Keeper {
         let mut conflicts = 0;
         loop {
             let Ok(stored) = self.read(id, at).await else {
-                let (memory, made) = change(self.newest(id, None).0);
-                self.state().unsaved.insert(id.clone(), memory);
+                let unsaved = self.state().unsaved.get(id).cloned().unwrap_or_default();
+                let (memory, made) = change(unsaved.memory);
+                self.state().unsaved.insert(id.clone(), Unsaved { memory, ..unsaved });
                 return made;
             };
-            let (before, revision) = self.newest(id, stored);
+            let before = self.joined(id, stored.clone());
             let (memory, made) = change(before.clone());
             if memory == before {
                 return made;
             }
-            match self.store.save(id, &memory, revision).await {
+            let from = stored.as_ref().map(|&(_, revision)| revision);
+            match self.store.save(id, &memory, from).await {
                 Ok(_) => {
                     self.state().unsaved.remove(id);
                     self.be_well(at);
                     return made;
                 }
-                Err(StoreError::Conflict) if conflicts < MOST_CONFLICTS => {
-                    // What the other instance saved counts, not what is kept here.
-                    self.state().unsaved.remove(id);
-                    conflicts += 1;
-                }
+                Err(StoreError::Conflict) if conflicts < MOST_CONFLICTS => conflicts += 1,
                 Err(error) => {
                     self.fail(&error, at);
-                    self.state().unsaved.insert(id.clone(), memory);
+                    self.state().unsaved.insert(id.clone(), Unsaved { memory, base: stored });
                     return made;
                 }
             }
@@ -109,16 +115,18 @@ impl Keeper {
         stored
     }
 
-    /// What was looked at last, of what is stored and what is kept here, with the stored revision.
-    fn newest(&self, id: &IdentityId, stored: Option<(Memory, Revision)>) -> (Memory, Option<Revision>) {
-        let (stored, revision) = stored.map_or((None, None), |(memory, at)| (Some(memory), Some(at)));
+    /// What is stored and what is kept here, as one.
+    fn joined(&self, id: &IdentityId, stored: Option<(Memory, Revision)>) -> Memory {
         let unsaved = self.state().unsaved.get(id).cloned();
-        let memory = match (stored, unsaved) {
-            (Some(stored), Some(unsaved)) if stored.looked_at() > unsaved.looked_at() => stored,
-            (_, Some(unsaved)) => unsaved,
-            (stored, None) => stored.unwrap_or_default(),
-        };
-        (memory, revision)
+        match (stored, unsaved) {
+            (Some((stored, revision)), Some(Unsaved { memory, base })) => {
+                let (base, from) = base.map_or((Memory::default(), None), |(base, from)| (base, Some(from)));
+                // Where nobody else has saved in the meantime, what is kept here is all that is stored and more.
+                if from == Some(revision) { memory } else { stored.joined(memory, &base, id) }
+            }
+            (None, Some(Unsaved { memory, .. })) => memory,
+            (stored, None) => stored.map(|(memory, _)| memory).unwrap_or_default(),
+        }
     }
 
     fn fail(&self, error: &StoreError, at: Timestamp) {
