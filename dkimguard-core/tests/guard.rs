@@ -13,8 +13,8 @@ use dkimguard_core::guard::{
 use dkimguard_core::identity::{Identity, IdentityId, ProviderStatus};
 use dkimguard_core::look::wire::{Limits, Wire};
 use dkimguard_core::look::{Authoritative, Look, Places, Rcode, Vantage};
-use dkimguard_core::ports::{Clock, IdentitySource, Notifier, Revision, Store};
-use dkimguard_core::testing::{FakeDns, FakeSource, Fault, Lab, World, easy_dkim_identity};
+use dkimguard_core::ports::{Clock, Found, IdentitySource, Notifier, Revision, Store};
+use dkimguard_core::testing::{FakeDns, FakeSource, Fault, Lab, TOKENS, World, easy_dkim_identity};
 use dkimguard_core::{Name, Verdict};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -117,6 +117,41 @@ impl IdentitySource for Moody {
     }
 
     fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
+        self.inner.identities()
+    }
+}
+
+/// A source of many domains that notes how it is asked.
+#[derive(Debug, Default)]
+struct Many {
+    inner: FakeSource,
+    singles: AtomicUsize,
+    batches: Mutex<Vec<usize>>,
+    lists: AtomicUsize,
+    panics: AtomicBool,
+}
+
+impl Many {
+    fn batches(&self) -> Vec<usize> {
+        std::mem::take(&mut self.batches.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl IdentitySource for Many {
+    async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>> {
+        self.singles.fetch_add(1, Ordering::Relaxed);
+        self.inner.find(domain).await
+    }
+
+    fn find_many<'a>(&'a self, domains: &'a [Name]) -> BoxStream<'a, Found> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(domains.len());
+        assert!(!self.panics.load(Ordering::Relaxed), "the source is in a mood");
+        self.inner.find_many(domains)
+    }
+
+    fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
         self.inner.identities()
     }
 }
@@ -567,6 +602,116 @@ async fn many_domains_are_looked_at_through_one_resolver_and_closely_where_somet
     minutes(60).await;
     let asked = stage.dns.asked();
     assert!(!asked.is_empty() && asked.iter().all(|(_, vantage)| vantage.is_recursive()));
+    drop(guard);
+}
+
+/// A guard of everything that a source of so many domains holds. Every record holds at the resolver.
+fn many(count: usize) -> (Arc<Many>, Arc<Noting>, GuardBuilder) {
+    let source = Arc::new(Many::default());
+    let mut world = World::easy_dkim(DOMAIN);
+    for number in 0..count {
+        let domain = format!("customer-{number}.{DOMAIN}");
+        for token in TOKENS {
+            world.publish(&format!("{token}._domainkey.{domain} CNAME {token}.dkim.amazonses.com"));
+        }
+        source.inner.put(easy_dkim_identity(&domain));
+    }
+    let places = Places::new([Vantage::Resolver { address: (World::RESOLVER, 53).into() }]);
+    let look = Look::new(Arc::new(FakeDns::new(world)), places);
+    let told = Noting::named("told");
+    let builder = Guard::builder(source.clone(), look).watch_all().notifier(told.clone());
+    (source, told, builder.clock(Jumping::new()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_source_is_asked_for_many_domains_at_once() {
+    let (source, told, builder) = many(250);
+    let guard = builder.spawn().expect("it is complete");
+    assert!(!guard.health().is_listed, "nothing is known yet");
+    minutes(5).await;
+    let health = guard.health();
+    assert_eq!((health.watched, health.fresh, health.is_listed), (250, 250, true));
+    assert!(guard.domains().iter().all(|domain| guard.verdict(domain) == Verdict::Healthy));
+    assert_eq!(source.batches(), [100, 100, 50]);
+    minutes(600).await;
+    let batches = source.batches();
+    let asked: usize = batches.iter().sum();
+    // Looks come at most a tenth later or earlier than each 15 minutes, and those that are due soon come along.
+    let rounds = asked as f64 / 250.0;
+    assert!((36.0..46.0).contains(&rounds), "{rounds} rounds in ten hours");
+    assert!(batches.len() < asked / 10, "{} calls for {asked} domains", batches.len());
+    assert_eq!(source.singles.load(Ordering::Relaxed), 0);
+    assert_eq!(told.heard(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_the_source_gets_is_watched_and_one_that_it_loses_is_told_of() {
+    for count in [3, 30] {
+        let (source, told, builder) = many(count);
+        let guard = builder.spawn().expect("it is complete");
+        minutes(30).await;
+        let new: Name = DOMAIN.parse().expect("a name");
+        assert_eq!(guard.verdict(&new), Verdict::Unknown);
+        source.inner.put(easy_dkim_identity(DOMAIN));
+        minutes(61).await;
+        assert_eq!((guard.verdict(&new), guard.health().watched), (Verdict::Healthy, count + 1));
+        assert_eq!(told.heard(), [""; 0]);
+        source.inner.delete(&new);
+        minutes(120).await;
+        assert_eq!((guard.verdict(&new), guard.health().watched), (Verdict::Unknown, count + 1));
+        assert_eq!(told.heard(), ["opened blind"], "of {count}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_is_told_of_after_an_hour_and_what_is_known_is_looked_at() {
+    let (source, told, builder) = many(3);
+    source.inner.set_failures([ProviderErrorKind::Denied]);
+    let guard = builder.spawn().expect("it is complete");
+    minutes(30).await;
+    let health = guard.health();
+    assert_eq!(
+        (health.watched, health.fresh, health.is_listed),
+        (3, 3, false),
+        "those that it could tell of"
+    );
+    assert_eq!(told.heard(), [""; 0]);
+    minutes(60).await;
+    assert_eq!(told.heard(), ["opened blind"]);
+    assert!(source.lists.load(Ordering::Relaxed) >= 6, "it asks again and again");
+    source.inner.set_failures([]);
+    minutes(20).await;
+    assert!(guard.health().is_listed);
+    assert_eq!(told.heard(), ["opened blind", "recovered blind"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_source_about_many_domains_leaves_them_unknown_until_it_is_over() {
+    let (source, told, builder) = many(30);
+    let guard = builder.spawn().expect("it is complete");
+    minutes(20).await;
+    source.panics.store(true, Ordering::Relaxed);
+    minutes(20).await;
+    let of =
+        |verdict: Verdict| guard.domains().iter().filter(|&domain| guard.verdict(domain) == verdict).count();
+    assert_eq!(of(Verdict::Unknown), 30);
+    assert!(guard.health().panics > 0);
+    source.panics.store(false, Ordering::Relaxed);
+    minutes(20).await;
+    assert_eq!(of(Verdict::Healthy), 30);
+    assert_eq!(told.heard(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_domain_of_many_that_fails_is_confirmed_as_soon_as_among_few() {
+    let (source, told, builder) = many(200);
+    let guard = builder.spawn().expect("it is complete");
+    minutes(20).await;
+    let mut identity = easy_dkim_identity(&format!("customer-7.{DOMAIN}"));
+    identity.signing_enabled = Some(false);
+    source.inner.put(identity);
+    minutes(20).await;
+    assert_eq!(told.heard(), ["opened dkim"]);
     drop(guard);
 }
 

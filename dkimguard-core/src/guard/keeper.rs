@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::delivery::Delivery;
+use super::policy::after;
 use super::{Alert, AlertEvent, IncidentId, IncidentKind, Memory, Severity};
 use crate::error::{StoreError, chain};
 use crate::identity::IdentityId;
@@ -29,6 +31,7 @@ pub(super) struct Keeper {
 struct State {
     unsaved: HashMap<IdentityId, Unsaved>,
     fault: Option<Fault>,
+    list: Option<ListFault>,
     own: Delivery,
 }
 
@@ -40,9 +43,19 @@ struct Unsaved {
     base: Option<(Memory, Revision)>,
 }
 
-/// The store's fault, as it was told of.
+/// The source's domains can't be listed.
+#[derive(Debug)]
+struct ListFault {
+    since: Timestamp,
+    failures: u32,
+    /// What was told of it, if anything.
+    told: Option<Fault>,
+}
+
+/// A fault of the guard's own ports, as it was told of.
 #[derive(Debug)]
 struct Fault {
+    kind: IncidentKind,
     incident: IncidentId,
     opened_at: Timestamp,
     what: String,
@@ -102,6 +115,27 @@ impl Keeper {
         change(&mut self.state().own)
     }
 
+    /// Notes whether the source's domains could be listed, and gives how often in a row they couldn't. It is told of
+    /// once that has lasted for `blind_after`.
+    pub(super) fn note_list(&self, fault: Option<&str>, blind_after: Duration, at: Timestamp) -> u32 {
+        let mut state = self.state();
+        let Some(what) = fault else {
+            if let Some(told) = state.list.take().and_then(|list| list.told) {
+                state.own.add(told.alert(AlertEvent::Recovered, at));
+            }
+            return 0;
+        };
+        let State { list, own, .. } = &mut *state;
+        let list = list.get_or_insert(ListFault { since: at, failures: 0, told: None });
+        list.failures = list.failures.saturating_add(1);
+        if list.told.is_none() && after(list.since, blind_after) <= at {
+            let told = Fault::new(IncidentKind::Blind, what.to_owned(), at);
+            own.add(told.alert(AlertEvent::Opened, at));
+            list.told = Some(told);
+        }
+        list.failures
+    }
+
     /// What is wrong with the store, if anything is.
     pub(super) fn fault(&self) -> Option<String> {
         self.state().fault.as_ref().map(|fault| fault.what.clone())
@@ -134,8 +168,7 @@ impl Keeper {
         if state.fault.is_some() {
             return;
         }
-        let incident = IncidentId::new(OWN_ID, IncidentKind::Store, at);
-        let fault = Fault { incident, opened_at: at, what: chain(error) };
+        let fault = Fault::new(IncidentKind::Store, chain(error), at);
         state.own.add(fault.alert(AlertEvent::Opened, at));
         state.fault = Some(fault);
     }
@@ -154,29 +187,37 @@ impl Keeper {
 }
 
 impl Fault {
+    fn new(kind: IncidentKind, what: String, at: Timestamp) -> Self {
+        Self { kind, incident: IncidentId::new(OWN_ID, kind, at), opened_at: at, what }
+    }
+
     fn alert(&self, event: AlertEvent, at: Timestamp) -> Alert {
         let is_over = event == AlertEvent::Recovered;
-        let summary = if is_over {
-            "what the guard remembers is stored again".to_owned()
-        } else {
-            format!("what the guard remembers cannot be stored: {}", self.what)
+        let (over, wrong, remedy) = match self.kind {
+            IncidentKind::Blind => (
+                "the domains of the source are listed again",
+                "the domains of the source cannot be listed",
+                "Give back the access. Until then the domains that are known are looked at, and new ones aren't.",
+            ),
+            IncidentKind::Store | IncidentKind::Dkim => (
+                "what the guard remembers is stored again",
+                "what the guard remembers cannot be stored",
+                "Make room, or give back the access. Until then alerts go out, and a restart forgets which were sent.",
+            ),
         };
         Alert {
             incident: self.incident.clone(),
             number: if is_over { 2 } else { 1 },
             event,
-            kind: IncidentKind::Store,
+            kind: self.kind,
             severity: Severity::Warning,
             at,
             opened_at: self.opened_at,
             id: OWN_ID.to_owned(),
             domain: None,
             verdict: if is_over { Verdict::Healthy } else { Verdict::Unknown },
-            summary,
-            remedy: (!is_over).then(|| {
-                "Make room, or give back the access. Until then alerts go out, and a restart forgets which were sent."
-                    .to_owned()
-            }),
+            summary: if is_over { over.to_owned() } else { format!("{wrong}: {}", self.what) },
+            remedy: (!is_over).then(|| remedy.to_owned()),
             causes: Vec::new(),
             deadline: None,
             deadline_promised: None,
