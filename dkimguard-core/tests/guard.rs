@@ -576,6 +576,8 @@ async fn one_look_without_the_loop_tells_as_the_loop_would() {
     let reports = guard.look(&stage.domain).await;
     assert_eq!(reports[0].verdict, Verdict::Failing);
     assert_eq!(stage.told.heard(), ["opened dkim"]);
+    let next = guard.next_look(&stage.domain).expect("it is watched").duration_since(stage.clock.now());
+    assert!((60..=66).contains(&next.as_secs()), "{next:#}");
 }
 
 #[tokio::test(start_paused = true)]

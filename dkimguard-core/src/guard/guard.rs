@@ -203,6 +203,11 @@ impl Guard {
         reports
     }
 
+    /// When a domain that it watches is to be looked at next, for who calls [`look`](Self::look) in a loop of their own.
+    pub fn next_look(&self, domain: &Name) -> Option<Timestamp> {
+        self.domains.watched.get(domain)?.due
+    }
+
     /// Runs until `stop` ends. What is being looked at then is dropped; what is being delivered is given a second,
     /// and what isn't delivered by then is delivered by whoever opens the same store next.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Vec<(IdentityId, Memory)> {
