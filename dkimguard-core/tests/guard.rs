@@ -10,7 +10,8 @@ use dkimguard_core::guard::{
     Alert, AlertEvent, BuildError, Guard, GuardBuilder, GuardHandle, InMemory, Memory, Policy, Severity,
     Timer,
 };
-use dkimguard_core::identity::{Identity, IdentityId, ProviderStatus};
+use dkimguard_core::identity::{ExpectedValue, Identity, IdentityId, ProviderStatus, Selector};
+use dkimguard_core::judge::{Cause, Certainty};
 use dkimguard_core::look::wire::{Limits, Wire};
 use dkimguard_core::look::{Authoritative, Look, Places, Rcode, Vantage};
 use dkimguard_core::ports::{Clock, Found, IdentitySource, Notifier, Revision, Store};
@@ -545,6 +546,34 @@ async fn the_deadline_is_counted_from_the_first_sight_or_from_the_notice() {
 }
 
 /// Intervals that are longer while something is wrong don't make a guard forget what it saw.
+#[tokio::test(start_paused = true)]
+async fn new_tokens_are_recognised_by_the_earlier_ones_that_are_still_published() {
+    let stage = Stage::new();
+    let guard = stage.spawn();
+    minutes(20).await;
+    let mut identity = easy_dkim_identity(DOMAIN);
+    for (selector, token) in identity.selectors.iter_mut().zip(["ddd", "eee", "fff"]) {
+        let target = format!("{token}.dkim.amazonses.com").parse().expect("a name");
+        *selector = Selector { label: token.parse().expect("a label"), value: ExpectedValue::Cname(target) };
+    }
+    stage.source.inner.put(identity);
+    minutes(20).await;
+    assert_eq!(stage.told.heard(), ["opened dkim"]);
+    let report = guard.report(&stage.domain).expect("it was looked at");
+    let first = &report.causes[0];
+    assert_eq!((first.cause, first.certainty), (Cause::TokensChanged, Certainty::Certain), "{report}");
+    assert_eq!(first.evidence.len(), 3, "{report}");
+
+    // Once the earlier ones are gone too, nothing says that they were there.
+    stage.dns.change(|world| {
+        for token in TOKENS {
+            world.remove(&format!("{token}._domainkey.{DOMAIN}"));
+        }
+    });
+    let report = &guard.look_now(&stage.domain).await[0];
+    assert_eq!(report.causes[0].cause, Cause::RecordMissing, "{report}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_degraded_is_told_of_whatever_the_intervals_are() {
     let minute = Duration::from_secs(60);
