@@ -21,8 +21,7 @@ use dkimguard_aws::Aws;
 use dkimguard_core::guard::{Alert, AlertEvent, Guard, IncidentKind, Severity, Sqlite};
 use dkimguard_core::judge::Verdict;
 use dkimguard_core::look::Look;
-use dkimguard_core::name::Name;
-use dkimguard_core::ports::{Clock as _, IdentitySource, SystemClock};
+use dkimguard_core::ports::{Clock as _, SystemClock};
 use futures_util::FutureExt as _;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -117,7 +116,6 @@ struct Watcher<'a> {
 /// A guard about to begin.
 struct Prepared {
     guard: Guard,
-    domains: Vec<Name>,
     journal: Arc<Journal>,
 }
 
@@ -130,14 +128,13 @@ impl<'a> Watcher<'a> {
         log: Log,
     ) -> Result<Self, Failure> {
         let metrics = Arc::new(Metrics::new());
-        let Prepared { guard, domains, journal } = prepare(&settings, &metrics, None).await?;
+        let Prepared { guard, journal } = prepare(&settings, &metrics, None).await?;
         let begun = SystemClock.now();
         let guard = guard.spawn().map_err(|error| Failure::from_error(Code::System, &error))?;
         // Before the first look, so that none is missed.
         let alerts = guard.alerts();
         let policy = settings.policy.clone();
-        let count = domains.len();
-        let board = Arc::new(Board::new(guard, domains, policy, Arc::clone(&journal), begun));
+        let board = Arc::new(Board::new(guard, policy, Arc::clone(&journal), begun));
         let mut watcher = Self {
             flags,
             options,
@@ -158,7 +155,8 @@ impl<'a> Watcher<'a> {
             watcher.server = Some(watcher.listen(address).await?);
         }
         let state = watcher.settings.state.path.display();
-        info!(version = env!("CARGO_PKG_VERSION"), domains = count, %state, "the watch has begun");
+        let subject = subject(&watcher.settings);
+        info!(version = env!("CARGO_PKG_VERSION"), subject, %state, "the watch has begun");
         watcher.manager.ready();
         Ok(watcher)
     }
@@ -188,9 +186,10 @@ impl<'a> Watcher<'a> {
     async fn reload(&mut self) {
         self.manager.reloading();
         match self.try_reload().await {
-            Ok(count) => {
+            Ok(()) => {
                 self.metrics.count_reload(Ok(()));
-                info!(domains = count, "the configuration was read again");
+                let subject = subject(&self.settings);
+                info!(subject, "the configuration was read again");
             }
             Err(Failure { code, message, hint }) => {
                 self.metrics.count_reload(Err(()));
@@ -206,11 +205,11 @@ impl<'a> Watcher<'a> {
         self.manager.ready();
     }
 
-    async fn try_reload(&mut self) -> Result<usize, Failure> {
+    async fn try_reload(&mut self) -> Result<(), Failure> {
         let settings = WatchSettings::load(self.flags, self.options, self.environment)?;
         let is_same = settings.state == self.settings.state;
         let journal = is_same.then(|| Arc::clone(&self.journal));
-        let Prepared { guard, domains, journal } = prepare(&settings, &self.metrics, journal).await?;
+        let Prepared { guard, journal } = prepare(&settings, &self.metrics, journal).await?;
         let server = match settings.listen {
             Some(address) if self.server.as_ref().is_none_or(|server| server.asked() != address) => {
                 Some(self.listen(address).await?)
@@ -232,13 +231,12 @@ impl<'a> Watcher<'a> {
         }
         let guard = guard.spawn().map_err(|error| Failure::from_error(Code::System, &error))?;
         self.alerts = guard.alerts();
-        let count = domains.len();
         let begun = SystemClock.now();
-        self.board.put(guard, domains, settings.policy.clone(), Arc::clone(&journal), begun);
+        self.board.put(guard, settings.policy.clone(), Arc::clone(&journal), begun);
         self.journal = journal;
         self.settings = settings;
         self.counted = None;
-        Ok(count)
+        Ok(())
     }
 
     async fn listen(&self, address: SocketAddr) -> Result<Server, Failure> {
@@ -355,17 +353,19 @@ async fn prepare(
     }
     let dns = Counted { dns: engine.dns, metrics: Arc::clone(metrics) };
     let look = Look::new(Arc::new(dns), engine.places);
-    let domains = domains(settings, &*sources.identities).await?;
     let Sources { identities, zones, history, aws: _ } = sources;
     let journal = match journal {
         Some(journal) => journal,
         None => Arc::new(open(&settings.state)?),
     };
     let mut builder = Guard::builder(identities, look)
-        .watch(domains.clone())
+        .watch(settings.look.domains.iter().cloned())
         .policy(settings.policy.clone())
         .store(Arc::clone(&journal))
         .seed(random_seed()?);
+    if settings.look.domains.is_empty() {
+        builder = builder.watch_all();
+    }
     if let Some(zones) = zones {
         builder = builder.zones(zones);
     }
@@ -376,30 +376,17 @@ async fn prepare(
         builder = builder.notifier(notifier);
     }
     let guard = builder.build().map_err(|error| Failure::from_error(Code::Usage, &error))?;
-    Ok(Prepared { guard, domains, journal })
+    Ok(Prepared { guard, journal })
 }
 
-/// The domains that were named, or all that the source holds now.
-async fn domains(settings: &WatchSettings, identities: &dyn IdentitySource) -> Result<Vec<Name>, Failure> {
-    if !settings.look.domains.is_empty() {
-        return Ok(settings.look.domains.clone());
+/// What is watched, in a phrase.
+fn subject(settings: &WatchSettings) -> String {
+    let source = source::describe(&settings.look.source);
+    match settings.look.domains.len() {
+        0 => format!("every domain of {source}"),
+        1 => format!("1 domain of {source}"),
+        count => format!("{count} domains of {source}"),
     }
-    let mut domains: Vec<Name> = Vec::new();
-    let mut all = identities.identities();
-    while let Some(identity) = all.next().await {
-        let domain = identity.map_err(|error| source::failure(&error))?.domain().clone();
-        if !domains.contains(&domain) {
-            domains.push(domain);
-        }
-    }
-    if domains.is_empty() {
-        let message = format!(
-            "{} holds no domain, so there is nothing to watch",
-            source::describe(&settings.look.source)
-        );
-        return Err(Failure::new(Code::NoIdentities, message));
-    }
-    Ok(domains)
 }
 
 /// How everything stands, in one line.

@@ -1,6 +1,7 @@
 //! [`Board`]: what is watched now, and how it stands, for whoever asks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,12 +24,11 @@ pub(crate) struct Board {
 struct State {
     /// None while one guard takes the place of another.
     guard: Option<GuardHandle>,
-    domains: Vec<Name>,
     policy: Policy,
     journal: Arc<Journal>,
     begun: Timestamp,
-    /// What an earlier guard saw last.
-    earlier: HashMap<Name, Vec<Arc<Report>>>,
+    /// The domains of an earlier guard, and what it saw last of each.
+    earlier: BTreeMap<Name, Vec<Arc<Report>>>,
 }
 
 /// How everything stands at one time.
@@ -57,12 +57,14 @@ pub(crate) struct Standing {
 pub(crate) struct Health {
     /// Whether the loop runs, or is about to.
     pub(crate) is_running: bool,
+    /// Whether all domains of the source are known, where all are watched.
+    pub(crate) is_listed: bool,
     /// How many looks were taken.
     pub(crate) looks: u64,
     pub(crate) watched: usize,
     /// How many domains were looked at.
     pub(crate) looked_at: usize,
-    /// How many domains should have been looked at by now.
+    /// How many domains should have been looked at by now; one more where all domains should have been listed.
     pub(crate) overdue: usize,
     pub(crate) store_fault: Option<String>,
 }
@@ -75,56 +77,59 @@ impl Health {
 
     /// Whether every domain was looked at.
     pub(crate) fn is_ready(&self) -> bool {
-        self.looked_at == self.watched
+        self.is_listed && self.looked_at == self.watched
     }
 }
 
 impl Board {
     /// A board for this guard.
-    pub(crate) fn new(
-        guard: GuardHandle,
-        domains: Vec<Name>,
-        policy: Policy,
-        journal: Arc<Journal>,
-        begun: Timestamp,
-    ) -> Self {
-        let guard = Some(guard);
-        Self { state: Mutex::new(State { guard, domains, policy, journal, begun, earlier: HashMap::new() }) }
+    pub(crate) fn new(guard: GuardHandle, policy: Policy, journal: Arc<Journal>, begun: Timestamp) -> Self {
+        let earlier = BTreeMap::new();
+        Self { state: Mutex::new(State { guard: Some(guard), policy, journal, begun, earlier }) }
     }
 
     /// Takes the guard away, to be stopped. What it saw still stands.
     pub(crate) fn take(&self) -> Option<GuardHandle> {
         let mut state = self.lock();
         let guard = state.guard.take()?;
-        let seen: Vec<_> = state.domains.iter().map(|name| (name.clone(), guard.reports(name))).collect();
-        state.earlier.extend(seen.into_iter().filter(|(_, reports)| !reports.is_empty()));
+        let domains = state.domains(Some(&guard));
+        let mut before = mem::take(&mut state.earlier);
+        for domain in domains {
+            let mut seen = guard.reports(&domain);
+            if seen.is_empty() {
+                seen = before.remove(&domain).unwrap_or_default();
+            }
+            state.earlier.insert(domain, seen);
+        }
         Some(guard)
     }
 
     /// Puts another guard in its place.
-    pub(crate) fn put(
-        &self,
-        guard: GuardHandle,
-        domains: Vec<Name>,
-        policy: Policy,
-        journal: Arc<Journal>,
-        begun: Timestamp,
-    ) {
+    pub(crate) fn put(&self, guard: GuardHandle, policy: Policy, journal: Arc<Journal>, begun: Timestamp) {
         let mut state = self.lock();
-        let mut earlier = std::mem::take(&mut state.earlier);
-        earlier.retain(|domain, _| domains.contains(domain));
-        *state = State { guard: Some(guard), domains, policy, journal, begun, earlier };
+        let earlier = mem::take(&mut state.earlier);
+        *state = State { guard: Some(guard), policy, journal, begun, earlier };
     }
 
     /// How everything stands.
     pub(crate) fn watch(&self, now: Timestamp) -> Watch {
         let state = self.lock();
         let mut health = state.health();
+        let domains = state.domains(state.guard.as_ref());
+        health.watched = domains.len();
+        let first_round_ends = state.first_round_ends(domains.len());
+        if !health.is_listed && first_round_ends <= now {
+            health.overdue = 1;
+        }
         let mut standings = Vec::new();
-        for domain in &state.domains {
+        for domain in &domains {
             let seen = state.standings(domain, health.is_running, now);
             let looked_at = seen.iter().filter_map(|standing| standing.at).min();
-            health.count(looked_at, &state, now);
+            health.looked_at += usize::from(looked_at.is_some());
+            // A guard that has just taken the place of another looks at everything anew.
+            let until =
+                looked_at.map_or(first_round_ends, |at| state.policy.stale_at(at).max(first_round_ends));
+            health.overdue += usize::from(until <= now);
             standings.extend(seen);
         }
         Watch { health, standings }
@@ -147,12 +152,23 @@ impl Board {
 }
 
 impl State {
+    /// The domains that are watched, in order. Until all of a source are listed, those of the earlier guard are, too.
+    fn domains(&self, guard: Option<&GuardHandle>) -> BTreeSet<Name> {
+        let mut domains: BTreeSet<Name> =
+            guard.map(GuardHandle::domains).unwrap_or_default().into_iter().collect();
+        if guard.is_none_or(|guard| !guard.health().is_listed) {
+            domains.extend(self.earlier.keys().cloned());
+        }
+        domains
+    }
+
     fn health(&self) -> Health {
         let guard = self.guard.as_ref().map(GuardHandle::health);
         Health {
             is_running: guard.as_ref().is_none_or(|guard| guard.is_running),
+            is_listed: guard.as_ref().is_none_or(|guard| guard.is_listed),
             looks: guard.as_ref().map_or(0, |guard| guard.looks),
-            watched: self.domains.len(),
+            watched: guard.as_ref().map_or(0, |guard| guard.watched),
             looked_at: 0,
             overdue: 0,
             store_fault: guard.and_then(|guard| guard.store_fault),
@@ -192,22 +208,12 @@ impl State {
         reports.into_iter().map(&mut full).collect()
     }
 
-    /// Until when a domain that was not looked at yet may go without: three intervals, and what the budget of the
-    /// source makes of a first round.
-    fn first_round_ends(&self) -> Timestamp {
-        let domains = u32::try_from(self.domains.len()).unwrap_or(u32::MAX);
-        let round = Duration::from_secs(60) * (domains / self.policy.source_budget.max(1));
+    /// Until when domains that were not looked at yet may go without: three intervals, and what the budget of the source
+    /// makes of a first round.
+    fn first_round_ends(&self, domains: usize) -> Timestamp {
+        let minutes = u32::try_from(domains).unwrap_or(u32::MAX) / self.policy.source_budget.max(1);
+        let round = Duration::from_secs(60) * minutes;
         let round = SignedDuration::try_from(round).unwrap_or(SignedDuration::MAX);
         self.policy.stale_at(self.begun).checked_add(round).unwrap_or(Timestamp::MAX)
-    }
-}
-
-impl Health {
-    fn count(&mut self, looked_at: Option<Timestamp>, state: &State, now: Timestamp) {
-        self.looked_at += usize::from(looked_at.is_some());
-        // A guard that has just taken the place of another looks at everything anew.
-        let first = state.first_round_ends();
-        let until = looked_at.map_or(first, |at| state.policy.stale_at(at).max(first));
-        self.overdue += usize::from(until <= now);
     }
 }

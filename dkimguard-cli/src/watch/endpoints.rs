@@ -107,11 +107,12 @@ fn is_of_the_api(request: &Request) -> bool {
 
 fn probe(is_well: bool, health: &Health) -> Response<Body> {
     let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let Health { is_running, looks: _, watched, looked_at, overdue, store_fault } = health;
+    let Health { is_running, is_listed, looks: _, watched, looked_at, overdue, store_fault } = health;
     let probe = Probe {
         schema: SCHEMA,
         ok: is_well,
         running: *is_running,
+        listed: *is_listed,
         watched: *watched,
         looked_at: *looked_at,
         overdue: *overdue,
@@ -146,6 +147,7 @@ struct Probe<'a> {
     schema: u32,
     ok: bool,
     running: bool,
+    listed: bool,
     watched: usize,
     looked_at: usize,
     overdue: usize,

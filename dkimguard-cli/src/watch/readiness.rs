@@ -99,7 +99,15 @@ mod tests {
     use super::*;
 
     fn health(looks: u64) -> Health {
-        Health { is_running: true, looks, watched: 1, looked_at: 1, overdue: 0, store_fault: None }
+        Health {
+            is_running: true,
+            is_listed: true,
+            looks,
+            watched: 1,
+            looked_at: 1,
+            overdue: 0,
+            store_fault: None,
+        }
     }
 
     #[test]

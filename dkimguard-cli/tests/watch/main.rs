@@ -518,6 +518,9 @@ fn a_state_file_that_is_not_its_own_is_refused_and_left_as_it_is() {
         let files: Vec<_> = fs::read_dir(directory.path()).expect("it is there").collect();
         assert_eq!(files.len(), 1, "nothing lies beside it: {files:?}");
     }
+    let nowhere = home.path("nowhere/a/b").to_str().expect("UTF-8").to_owned();
+    let stderr = refusal(&["--config", config, "--state", &nowhere]);
+    assert!(stderr.contains("there is no directory"), "{stderr}");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
     let own = own.to_str().expect("UTF-8");
