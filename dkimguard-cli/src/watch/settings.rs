@@ -151,3 +151,87 @@ fn state(flags: &Watch, layers: &Layers<'_>) -> Result<State, Failure> {
     })?;
     Ok(State { path: above.join("dkimguard").join(STATE_FILE), above: Some(above) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const DOCUMENTATION: &str = include_str!("../../../docs/watch.md");
+
+    /// What the flags, the environment and the file come to.
+    fn load(
+        flags: Watch,
+        environment: &[(&str, &str)],
+        file: &str,
+        secret: &str,
+    ) -> Result<WatchSettings, Failure> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("dkimguard.toml");
+        fs::write(&path, file).expect("writing the file");
+        fs::write(directory.path().join("hook.secret"), secret).expect("writing the secret");
+        let mut flags = Watch { config: Some(path.to_str().expect("UTF-8").to_owned()), ..flags };
+        let options = options(&mut flags);
+        let environment = |name: &str| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        WatchSettings::load(&flags, &options, &environment)
+    }
+
+    #[test]
+    fn the_documented_configuration_is_read_and_its_numbers_are_the_defaults() {
+        let (_, rest) = DOCUMENTATION.split_once("```toml\n").expect("there is such a block");
+        let (file, _) = rest.split_once("```").expect("it ends");
+        let settings = load(Watch::default(), &[], file, "hidden").expect("it is right");
+        assert_eq!(settings.policy, Policy::default());
+        assert_eq!(settings.state.path, PathBuf::from("/var/lib/dkimguard/dkimguard.sqlite"));
+        assert_eq!(settings.listen, Some("127.0.0.1:9580".parse().expect("an address")));
+        assert_eq!(settings.notifiers.len(), 1);
+        assert!(!format!("{settings:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_that_beats_the_file() {
+        let file = "[state]\npath = \"of-the-file\"\n[http]\nlisten = \"127.0.0.1:1\"\n[output]\nlog_format = \"text\"\nquiet = true";
+        let environment = [
+            ("DKIMGUARD_STATE", "of-the-environment"),
+            ("DKIMGUARD_LISTEN", "2"),
+            ("DKIMGUARD_LOG_FORMAT", "json"),
+        ];
+        let settle = |flags, environment: &[_]| load(flags, environment, file, "").expect("all is sound");
+        let address = |text: &str| Some(text.parse::<SocketAddr>().expect("an address"));
+
+        let settings = settle(Watch::default(), &[]);
+        assert!(settings.state.path.ends_with("of-the-file") && settings.state.path.is_absolute());
+        assert_eq!(settings.listen, address("127.0.0.1:1"));
+        assert_eq!(settings.log, LogSettings { format: LogFormat::Text, verbosity: Verbosity::Quiet });
+
+        let settings = settle(Watch::default(), &environment);
+        assert_eq!(settings.state.path, PathBuf::from("of-the-environment"));
+        assert_eq!(settings.listen, address("127.0.0.1:2"));
+        assert_eq!(settings.log.format, LogFormat::Json);
+
+        let flags = Watch {
+            state: Some("of-the-flag".to_owned()),
+            listen: Some("[::1]:3".to_owned()),
+            log_format: Some("text".to_owned()),
+            verbose: 1,
+            ..Watch::default()
+        };
+        let settings = settle(flags, &environment);
+        assert_eq!(settings.state.path, PathBuf::from("of-the-flag"));
+        assert_eq!(settings.listen, address("[::1]:3"));
+        assert_eq!(settings.log, LogSettings { format: LogFormat::Text, verbosity: Verbosity::Steps });
+    }
+
+    #[test]
+    fn without_a_home_there_is_no_place_for_the_state() {
+        let failure = load(Watch::default(), &[("HOME", "/nonexistent")], "", "").expect_err("nowhere");
+        assert_eq!(failure.code, Code::State);
+        assert!(failure.hint.is_some_and(|hint| hint.contains("--state")));
+        let environment = [("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/nonexistent")];
+        let settings = load(Watch::default(), &environment, "", "").expect("there is a place");
+        assert_eq!(settings.state.path, PathBuf::from("/var/lib/a/dkimguard.sqlite"));
+    }
+}

@@ -23,6 +23,7 @@ use watcher::{Home, Watcher, command, get, request, wait};
 
 const ID: &str = "file:example.com";
 const RECORD: &str = "bbb._domainkey.example.com";
+const DOCUMENTATION: &str = include_str!("../../../docs/watch.md");
 
 fn lab() -> Lab {
     Lab::start(World::easy_dkim("example.com")).expect("127.0.0.0/8 is this machine's")
@@ -119,6 +120,9 @@ fn metrics_are_those_of_the_contract_and_well_formed() {
     assert_eq!(metrics.value("dkimguard_alerts_total", &opened), Some(0.0));
     assert_eq!(metrics.value("dkimguard_reloads_total", &[("outcome", "ok")]), Some(0.0));
     assert_eq!(metrics.value("dkimguard_domains_watched", &[]), Some(1.0));
+    for name in metrics.names() {
+        assert!(DOCUMENTATION.contains(&format!("`{name}`")), "{name} is documented");
+    }
 
     lab.change(|world| {
         world.server(World::NS1).fault(Fault::PortClosed);

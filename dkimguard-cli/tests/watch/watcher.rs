@@ -339,6 +339,14 @@ print(json.dumps([dict(name=s.name, labels=s.labels, value=repr(float(s.value)),
         value
     }
 
+    /// The names of the families.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| {
+            let suffixes = ["_bucket", "_sum", "_count"];
+            suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
+        })
+    }
+
     /// Whether any series has this value in this label.
     pub(crate) fn mentions(&self, label: &str, value: &str) -> bool {
         let labels = self.by_name.values().flatten().map(|(labels, _)| labels);
