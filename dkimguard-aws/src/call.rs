@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_sesv2::config::http::HttpResponse;
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use governor::{DefaultDirectRateLimiter, Quota};
+use tokio::sync::Mutex;
 
 use crate::fault::Fault;
 use crate::observer::Observer;
@@ -46,10 +47,13 @@ const CLOUDTRAIL: Duration = Duration::from_millis(556);
 /// The same for `Publish` in one region: SNS allows thousands a second, shared with whatever else the account sends.
 const SNS: Duration = Duration::from_millis(100);
 
-/// Lets calls through one at a time and evenly spaced, and says so. Every try takes a turn of its own.
+/// Lets calls through one at a time, evenly spaced and in the order in which they came, and says so. Every try takes a
+/// turn of its own.
 #[derive(Debug)]
 pub(crate) struct Pace {
     limiter: DefaultDirectRateLimiter,
+    /// The limiter alone lets through whoever asks at the right moment: with many waiting, some would wait for ever.
+    queue: Mutex<()>,
     observer: Observer,
 }
 
@@ -72,10 +76,12 @@ impl Pace {
 
     fn every(interval: Duration, observer: &Observer) -> Self {
         let quota = Quota::with_period(interval).expect("the interval isn't zero");
-        Self { limiter: DefaultDirectRateLimiter::direct(quota), observer: observer.clone() }
+        let limiter = DefaultDirectRateLimiter::direct(quota);
+        Self { limiter, queue: Mutex::new(()), observer: observer.clone() }
     }
 
     async fn turn(&self) {
+        let _first = self.queue.lock().await;
         self.limiter.until_ready().await;
     }
 }
