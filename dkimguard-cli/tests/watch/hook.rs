@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,32 +24,40 @@ pub(crate) struct Hook {
     taken: Arc<Mutex<Vec<Value>>>,
 }
 
-/// Decides the status of an answer, by how many alerts were taken or refused before and the alert.
-type Decide = Box<dyn FnMut(usize, &Value) -> u16 + Send>;
+/// What comes of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is taken, after this time.
+    Taken(Duration),
+    /// It is answered with an error.
+    Failed,
+    /// The connection is closed without an answer.
+    Dropped,
+}
+
+/// Decides what comes of the delivery of an alert.
+type Decide = Box<dyn FnMut(&Value) -> Fate + Send>;
 
 impl Hook {
     /// One that takes everything.
     pub(crate) fn start() -> Self {
-        Self::deciding(Box::new(|_, _| 204))
+        Self::deciding(Box::new(|_| Fate::Taken(Duration::ZERO)))
     }
 
-    pub(crate) fn deciding(mut decide: Decide) -> Self {
+    pub(crate) fn deciding(decide: Decide) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let taken = Arc::<Mutex<Vec<Value>>>::default();
-        let kept = Arc::clone(&taken);
+        let (kept, decide) = (Arc::clone(&taken), Arc::new(Mutex::new(decide)));
         thread::spawn(move || {
-            let mut count = 0;
             for stream in listener.incoming().map_while(Result::ok) {
-                // A client that was killed has sent a part.
-                let Some((mut stream, alert)) = receive(stream) else { continue };
-                let status = decide(count, &alert);
-                count += 1;
-                if (200..300).contains(&status) {
-                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(alert);
-                }
-                let _ =
-                    write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let (kept, decide) = (Arc::clone(&kept), Arc::clone(&decide));
+                thread::spawn(move || {
+                    // A client that was killed has sent a part.
+                    let Some((stream, alert)) = receive(stream) else { return };
+                    let fate = lock(&decide)(&alert);
+                    answer(stream, alert, fate, &kept);
+                });
             }
         });
         Self { address, taken }
@@ -65,13 +73,32 @@ impl Hook {
 
     /// What it has taken so far.
     pub(crate) fn taken(&self) -> Vec<Value> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.taken).clone()
     }
 
     /// Waits for the `nth` alert, from 1.
     pub(crate) fn alert(&self, nth: usize) -> Value {
         wait(&format!("alert {nth} at the webhook"), || self.taken().into_iter().nth(nth - 1))
     }
+}
+
+/// Answers, to whoever may be gone by now.
+fn answer(mut stream: TcpStream, alert: Value, fate: Fate, taken: &Mutex<Vec<Value>>) {
+    let status = match fate {
+        Fate::Taken(after) => {
+            // Inside of this time a client may be killed.
+            thread::sleep(after);
+            lock(taken).push(alert);
+            "204 No Content"
+        }
+        Fate::Failed => "503 Service Unavailable",
+        Fate::Dropped => return,
+    };
+    let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads a request whole, and verifies its signature; none if it breaks off.

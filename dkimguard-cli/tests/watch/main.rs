@@ -1,6 +1,7 @@
 //! The built binary, watching: name servers on loopback, a receiver of webhooks, a peer that speaks AWS.
 
 mod hook;
+mod kill;
 #[path = "../../../dkimguard-aws/tests/peer/mod.rs"]
 mod peer;
 mod watcher;
