@@ -7,17 +7,16 @@ use crate::message::{Complaint, Fields, LONGEST_ADDRESS, LONGEST_LINE, LONGEST_T
 /// The form, filled in as it came, with what is wrong with it.
 pub(crate) fn form(fields: &Fields, complaints: &[Complaint], notice: Option<&str>) -> Markup {
     let of = |field: &str| complaints.iter().find(|each| each.field == field);
-    let count = complaints.len();
     let content = html! {
         h1 { "Write to us" }
         @if let Some(notice) = notice {
             p.complaint role="alert" { (notice) }
-        } @else if count > 0 {
+        } @else if !complaints.is_empty() {
             p.complaint role="alert" {
-                "Your message was not sent yet: please look at " (if count == 1 { "one field" } else { "some fields" }) " below."
+    "Your message was not sent yet. Please look at what is marked below."
             }
         } @else {
-            p.hint { "We answer by mail, most often within two working days." }
+            p.hint { "We answer by mail." }
         }
         form method="post" action="/" accept-charset="utf-8" {
             input type="hidden" name="form" value=(fields.form);
@@ -26,7 +25,7 @@ pub(crate) fn form(fields: &Fields, complaints: &[Complaint], notice: Option<&st
             (input("subject", "Subject", "text", "off", &fields.subject, LONGEST_LINE, of("subject")))
             label for="text" { "Message" }
             // The first line end behind the tag is not part of the text.
-            textarea #text name="text" rows="10" required maxlength=(LONGEST_TEXT)
+            textarea #text name="text" rows="7" required maxlength=(LONGEST_TEXT)
                 aria-invalid=[of("text").map(|_| "true")] aria-describedby=[of("text").map(|_| "text-complaint")]
                 { "\n" (fields.text) }
             (complaint(of("text")))
@@ -40,7 +39,7 @@ pub(crate) fn form(fields: &Fields, complaints: &[Complaint], notice: Option<&st
 pub(crate) fn taken() -> Markup {
     let content = html! {
         h1 { "Thank you" }
-        p role="status" { "Your message was taken, and we will have it soon. Nothing more is to be done." }
+        p role="status" { "Your message was taken. There is nothing more to do: we answer by mail." }
         p { a href="/" { "Write another message" } }
     };
     page("Your message was taken", &content)

@@ -3,6 +3,11 @@
 
 mod site;
 
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use site::peer::Peer;
 use site::{Site, filled, until};
@@ -200,6 +205,58 @@ fn an_end_by_force_within_a_call_leaves_one_mail_unsure_and_sends_none_twice() {
     site.until_health("one is unsure", |health| health["unsure"] == 1 && health["held"] == 0);
     assert!(site.log().contains("message 1 is set aside"), "{}", site.log());
     assert_eq!(site.tries(), 2);
+}
+
+/// Killed at instants that fall anywhere, calls of SES included: what was taken is sent once, or is one of those that are
+/// unsure and sent at most once.
+#[test]
+fn whenever_it_is_killed_no_mail_is_lost_and_none_is_sent_twice() {
+    let mut site = Site::open("300000000013");
+    site.fault(json!({ "delay": 0.05 }));
+    let mut taken = 0;
+    for round in 0_u64..12 {
+        for _ in 0..4 {
+            taken += 1;
+            site.write(&taken.to_string());
+        }
+        // From before the first look to the middle of the queue.
+        thread::sleep(Duration::from_millis(round * 389 % 1900));
+        site.kill();
+        site.start();
+    }
+    site.until_health("nothing waits", |health| health["held"] == 0);
+
+    let listed = String::from_utf8(site.run(&["outbox"]).stdout).expect("UTF-8");
+    let unsure: BTreeSet<String> =
+        listed.lines().filter_map(|line| Some(line.split_once('\t')?.0.to_owned())).collect();
+    assert_eq!(unsure.len() as i64, site.health()["unsure"].as_i64().expect("a number"), "{listed}");
+    let sent = site.sent();
+    let distinct: BTreeSet<String> = sent.iter().cloned().collect();
+    assert_eq!(sent.len(), distinct.len(), "none is sent twice: {sent:?}");
+    let all: BTreeSet<String> = (1..=taken).map(|number| number.to_string()).collect();
+    assert_eq!(&distinct | &unsure, all, "none is lost");
+    assert!(unsure.len() <= 12, "at most one for each end: {listed}");
+}
+
+#[test]
+fn a_full_outbox_takes_no_more_and_the_visitor_keeps_what_was_written() -> Result<(), Box<dyn Error>> {
+    let site = Site::open("300000000014");
+    site.fault(not_verified());
+    site.write("before");
+    let outbox = rusqlite::Connection::open(site.outbox())?;
+    outbox.execute(
+        "WITH RECURSIVE more(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM more WHERE number < 10000)
+         INSERT INTO mail (form, taken_at, message) SELECT 'more ' || more.number, 0, message FROM more, mail",
+        [],
+    )?;
+    let answer = site.post(&filled(&site.blank(), "too many"));
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.body.contains("send it again later") && answer.body.contains("too many"), "{answer:?}");
+    outbox.execute("DELETE FROM mail WHERE form LIKE 'more %'", [])?;
+    site.write("again");
+    Peer::shared().heal(site.account);
+    assert_eq!(site.until_sent(2), ["before", "again"]);
+    Ok(())
 }
 
 #[test]

@@ -93,7 +93,11 @@ fn what_is_missing_or_no_address_is_told_before_it_is_sent() {
     browser.type_into("#address", " and more");
     assert_eq!(browser.run(is_valid), false, "it is no address");
     browser.click("button");
-    assert_eq!(browser.run("return document.activeElement.id"), "address", "it leads there instead of sending");
+    assert_eq!(
+        browser.run("return document.activeElement.id"),
+        "address",
+        "it leads there instead of sending"
+    );
     assert_eq!(site.health()["held"], 0);
     assert_eq!(site.tries(), 0);
 }
