@@ -95,7 +95,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 
     let desk = Desk {
         outbox,
-        guard,
+        guard: Arc::clone(&guard),
         domain: settings.domain,
         limits: Limits::new(settings.per_client, settings.per_minute),
         client_header: settings.client_header,
@@ -119,6 +119,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let _ = timeout(LAST_FORMS, server).await;
     if timeout(LAST_MAIL, sender).await.is_err() {
         log("the end of a call of SES was not waited for");
+    }
+    if let Some(guard) = Arc::into_inner(guard) {
+        guard.stop().await;
     }
     drop(sole);
     Ok(())

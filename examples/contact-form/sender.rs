@@ -95,11 +95,12 @@ impl Sender {
         if !self.may_send(course) {
             return Ok(Next::Wait);
         }
-        if course.is_out_of_reach && !self.ses.answers().await {
-            course.failures += 1;
-            return Ok(Next::Pause);
+        if course.is_out_of_reach {
+            course.is_out_of_reach = !self.ses.answers().await;
+            course.failures = course.failures.saturating_add(u32::from(course.is_out_of_reach));
+            // The call may have taken its time: whoever wants an end is asked before the next begins.
+            return Ok(if course.is_out_of_reach { Next::Pause } else { Next::Message });
         }
-        course.is_out_of_reach = false;
         let Some(mail) = self.outbox.begin().await? else { return Ok(Next::Wait) };
         let answer = self.ses.send(&mail).await;
         let fate = self.fate(&mail, answer, course);
