@@ -15,8 +15,8 @@ domains the worst counts, in the order failing, degraded, unknown, healthy.";
 
 /// What the demo needs, and what its exit code says.
 const DEMO_NOTES: &str = "Name servers start inside this process, on loopback addresses. Nothing else is \
-asked: the demo needs no account and no network, and takes about a second.\n\nExit codes: 0 every verdict is as \
-told, 3 one isn't, or not done.";
+asked: the demo needs no account and no network, and takes some seconds.\n\nExit codes: 0 the guard told of the \
+incident, 3 it didn't, or not done.";
 
 /// What the exit code of an explanation says.
 const EXPLAIN_NOTES: &str = "Exit codes: 0 explained, 3 an unknown code, or not done.";
@@ -168,7 +168,7 @@ pub(crate) struct Explain {
     pub(crate) output: OutputFlags,
 }
 
-/// Show a domain that is healthy, is broken twice and heals
+/// Play the incident that this tool exists for, start to finish
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = DEMO_NOTES, args_override_self = true)]
 pub(crate) struct Demo {

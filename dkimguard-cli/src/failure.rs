@@ -61,7 +61,7 @@ pub(crate) enum Code {
     NoIdentities,
     /// A provider that could not tell about an identity, or a place where identities live.
     Provider,
-    /// The demo came to another verdict than it must.
+    /// The guard of the demo told otherwise than it must.
     Demo,
     /// Standard output can't be written.
     Output,

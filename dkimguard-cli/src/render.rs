@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
+use dkimguard_core::guard::Alert;
 use dkimguard_core::judge::{Entry, Paint, Report, Verdict};
 use dkimguard_core::notice::Notice;
 use jiff::Timestamp;
@@ -15,6 +16,8 @@ use crate::value::{Color, Format};
 
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
+/// The columns that a text has.
+const WIDTH: usize = 80;
 
 /// Writes reports to standard output and everything else to standard error.
 #[derive(Debug)]
@@ -66,6 +69,38 @@ impl Renderer {
         let text = report.text(Paint::Ansi);
         let text = if self.output.verbosity >= Verbosity::Steps { text.with_forms() } else { text };
         self.paragraph(&text.to_string())
+    }
+
+    /// Prints one report as a line, under a head that people are shown.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn line(&mut self, head: &str, report: &Report) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(report),
+            Format::Text => {
+                self.paragraph(&format!("{head}\n{}", textwrap::fill(&report.line(Paint::Ansi), WIDTH)))
+            }
+        }
+    }
+
+    /// Prints an alert, under a head that people are shown.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn alert(&mut self, head: &str, alert: &Alert) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => self.print(&format!("{}\n", alert.to_json())),
+            Format::Text => {
+                let mut text = format!("{head}\n{}", textwrap::fill(&alert.to_string(), WIDTH));
+                if let Some(deadline) = alert.deadline {
+                    let hours = deadline.duration_since(alert.at).as_hours();
+                    // Writing to a string can't fail.
+                    let _ = write!(text, "\nTo be mended within {hours} hours, until {deadline:.0}.");
+                }
+                self.paragraph(&text)
+            }
+        }
     }
 
     /// Prints one entry of the catalogue.

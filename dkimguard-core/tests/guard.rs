@@ -10,11 +10,12 @@ use dkimguard_core::guard::{
     Alert, AlertEvent, BuildError, Guard, GuardBuilder, GuardHandle, InMemory, Memory, Policy, Severity,
     Timer,
 };
-use dkimguard_core::identity::{Identity, IdentityId, ProviderStatus};
+use dkimguard_core::identity::{ExpectedValue, Identity, IdentityId, ProviderStatus, Selector};
+use dkimguard_core::judge::{Cause, Certainty};
 use dkimguard_core::look::wire::{Limits, Wire};
 use dkimguard_core::look::{Authoritative, Look, Places, Rcode, Vantage};
-use dkimguard_core::ports::{Clock, IdentitySource, Notifier, Revision, Store};
-use dkimguard_core::testing::{FakeDns, FakeSource, Fault, Lab, World, easy_dkim_identity};
+use dkimguard_core::ports::{Clock, Found, IdentitySource, Notifier, Revision, Store};
+use dkimguard_core::testing::{FakeDns, FakeSource, Fault, Lab, TOKENS, World, easy_dkim_identity};
 use dkimguard_core::{Name, Verdict};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -26,7 +27,7 @@ const DOMAIN: &str = "example.com";
 const BBB: &str = "bbb._domainkey.example.com";
 
 /// Tokio's clock, which jumps to the next timer once everything waits.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Jumping {
     begun: Instant,
 }
@@ -121,10 +122,45 @@ impl IdentitySource for Moody {
     }
 }
 
+/// A source of many domains that notes how it is asked.
+#[derive(Debug, Default)]
+struct Many {
+    inner: FakeSource,
+    singles: AtomicUsize,
+    batches: Mutex<Vec<usize>>,
+    lists: AtomicUsize,
+    panics: AtomicBool,
+}
+
+impl Many {
+    fn batches(&self) -> Vec<usize> {
+        std::mem::take(&mut self.batches.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl IdentitySource for Many {
+    async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>> {
+        self.singles.fetch_add(1, Ordering::Relaxed);
+        self.inner.find(domain).await
+    }
+
+    fn find_many<'a>(&'a self, domains: &'a [Name]) -> BoxStream<'a, Found> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(domains.len());
+        assert!(!self.panics.load(Ordering::Relaxed), "the source is in a mood");
+        self.inner.find_many(domains)
+    }
+
+    fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        self.inner.identities()
+    }
+}
+
 /// A store whose disk is full on demand.
 #[derive(Debug, Default)]
 struct Disk {
-    inner: InMemory,
+    inner: Arc<InMemory>,
     is_full: AtomicBool,
 }
 
@@ -153,6 +189,7 @@ struct Stage {
     source: Arc<Moody>,
     told: Arc<Noting>,
     domain: Name,
+    clock: Jumping,
 }
 
 impl Stage {
@@ -164,13 +201,14 @@ impl Stage {
             source: Arc::new(source),
             told: Noting::named("told"),
             domain: DOMAIN.parse().expect("a name"),
+            clock: Jumping::new(),
         }
     }
 
     fn builder(&self) -> GuardBuilder {
         let places = Places::new([Vantage::Resolver { address: (World::RESOLVER, 53).into() }]);
         let look = Look::new(self.dns.clone(), places);
-        Guard::builder(self.source.clone(), look).watch([self.domain.clone()]).clock(Jumping::new())
+        Guard::builder(self.source.clone(), look).watch([self.domain.clone()]).clock(self.clock)
     }
 
     fn spawn(&self) -> GuardHandle {
@@ -362,6 +400,78 @@ async fn a_full_disk_is_an_incident_of_its_own_and_alerts_go_out() {
     assert_eq!(stage.told.heard().last().map(String::as_str), Some("recovered dkim"));
 }
 
+/// What was told by the instance that could not store it, once another instance has stored a later look of its own.
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_stored_is_told_though_another_instance_stored_a_later_look() {
+    for (name, is_over, is_told) in [
+        ("it was over before", true, false),
+        ("it is over after", false, false),
+        ("it was told of, and is over after", false, true),
+    ] {
+        let stage = Stage::new();
+        let disk = Arc::new(Disk::default());
+        let guard = stage.builder().store(disk.clone()).notifier(stage.told.clone()).spawn();
+        let guard = guard.expect("it is complete");
+        minutes(1).await;
+        disk.is_full.store(true, Ordering::Relaxed);
+        stage.lose_record();
+        stage.told.failures.store(if is_told { 0 } else { usize::MAX }, Ordering::Relaxed);
+        minutes(40).await;
+        stage.mend_record();
+        if is_over {
+            minutes(40).await;
+        }
+        // The other instance hasn't seen it.
+        let other = Noting::named("told");
+        let store = disk.inner.clone();
+        let other_guard =
+            stage.builder().store(store).notifier(other.clone()).spawn().expect("it is complete");
+        minutes(0).await;
+        other_guard.look_now(&stage.domain).await;
+        other_guard.stop().await;
+        disk.is_full.store(false, Ordering::Relaxed);
+        stage.told.failures.store(0, Ordering::Relaxed);
+        minutes(180).await;
+        let heard = stage.told.heard();
+        let heard: Vec<&str> = heard.iter().map(String::as_str).filter(|it| it.ends_with("dkim")).collect();
+        assert_eq!(heard, ["opened dkim", "recovered dkim"], "{name}");
+        assert_eq!(other.heard(), [""; 0], "{name}");
+        drop(guard);
+    }
+}
+
+/// Two instances that each saw the same fault while neither could store it: one incident is left of the two.
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_two_instances_opened_by_themselves_is_closed_for_all_who_were_told() {
+    let stage = Stage::new();
+    let inner = Arc::new(InMemory::default());
+    let disks = [0, 1].map(|_| Arc::new(Disk { inner: inner.clone(), is_full: AtomicBool::new(true) }));
+    let told = [0, 1].map(|_| Noting::named("told"));
+    stage.lose_record();
+    let mut guards = Vec::new();
+    for (disk, told) in disks.iter().zip(&told) {
+        let builder = stage.builder().store(disk.clone()).notifier(told.clone());
+        guards.push(builder.spawn().expect("it is complete"));
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+    minutes(60).await;
+    for told in &told {
+        let mut heard = told.heard();
+        heard.sort_unstable();
+        assert_eq!(heard, ["opened dkim", "opened store"], "each tells by itself");
+    }
+    for disk in &disks {
+        disk.is_full.store(false, Ordering::Relaxed);
+    }
+    minutes(60).await;
+    stage.mend_record();
+    minutes(120).await;
+    let heard: Vec<String> = told.iter().flat_map(|told| told.heard()).collect();
+    let count = |text: &str| heard.iter().filter(|heard| *heard == text).count();
+    assert_eq!((count("opened dkim"), count("recovered dkim")), (2, 2), "{heard:?}");
+    drop(guards);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_given_back_is_taken_up_again() {
     let stage = Stage::new();
@@ -437,6 +547,34 @@ async fn the_deadline_is_counted_from_the_first_sight_or_from_the_notice() {
 
 /// Intervals that are longer while something is wrong don't make a guard forget what it saw.
 #[tokio::test(start_paused = true)]
+async fn new_tokens_are_recognised_by_the_earlier_ones_that_are_still_published() {
+    let stage = Stage::new();
+    let guard = stage.spawn();
+    minutes(20).await;
+    let mut identity = easy_dkim_identity(DOMAIN);
+    for (selector, token) in identity.selectors.iter_mut().zip(["ddd", "eee", "fff"]) {
+        let target = format!("{token}.dkim.amazonses.com").parse().expect("a name");
+        *selector = Selector { label: token.parse().expect("a label"), value: ExpectedValue::Cname(target) };
+    }
+    stage.source.inner.put(identity);
+    minutes(20).await;
+    assert_eq!(stage.told.heard(), ["opened dkim"]);
+    let report = guard.report(&stage.domain).expect("it was looked at");
+    let first = &report.causes[0];
+    assert_eq!((first.cause, first.certainty), (Cause::TokensChanged, Certainty::Certain), "{report}");
+    assert_eq!(first.evidence.len(), 3, "{report}");
+
+    // Once the earlier ones are gone too, nothing says that they were there.
+    stage.dns.change(|world| {
+        for token in TOKENS {
+            world.remove(&format!("{token}._domainkey.{DOMAIN}"));
+        }
+    });
+    let report = &guard.look_now(&stage.domain).await[0];
+    assert_eq!(report.causes[0].cause, Cause::RecordMissing, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_degraded_is_told_of_whatever_the_intervals_are() {
     let minute = Duration::from_secs(60);
     for (interval, unhealthy) in
@@ -467,6 +605,8 @@ async fn one_look_without_the_loop_tells_as_the_loop_would() {
     let reports = guard.look(&stage.domain).await;
     assert_eq!(reports[0].verdict, Verdict::Failing);
     assert_eq!(stage.told.heard(), ["opened dkim"]);
+    let next = guard.next_look(&stage.domain).expect("it is watched").duration_since(stage.clock.now());
+    assert!((60..=66).contains(&next.as_secs()), "{next:#}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -493,6 +633,116 @@ async fn many_domains_are_looked_at_through_one_resolver_and_closely_where_somet
     minutes(60).await;
     let asked = stage.dns.asked();
     assert!(!asked.is_empty() && asked.iter().all(|(_, vantage)| vantage.is_recursive()));
+    drop(guard);
+}
+
+/// A guard of everything that a source of so many domains holds. Every record holds at the resolver.
+fn many(count: usize) -> (Arc<Many>, Arc<Noting>, GuardBuilder) {
+    let source = Arc::new(Many::default());
+    let mut world = World::easy_dkim(DOMAIN);
+    for number in 0..count {
+        let domain = format!("customer-{number}.{DOMAIN}");
+        for token in TOKENS {
+            world.publish(&format!("{token}._domainkey.{domain} CNAME {token}.dkim.amazonses.com"));
+        }
+        source.inner.put(easy_dkim_identity(&domain));
+    }
+    let places = Places::new([Vantage::Resolver { address: (World::RESOLVER, 53).into() }]);
+    let look = Look::new(Arc::new(FakeDns::new(world)), places);
+    let told = Noting::named("told");
+    let builder = Guard::builder(source.clone(), look).watch_all().notifier(told.clone());
+    (source, told, builder.clock(Jumping::new()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_source_is_asked_for_many_domains_at_once() {
+    let (source, told, builder) = many(250);
+    let guard = builder.spawn().expect("it is complete");
+    assert!(!guard.health().is_listed, "nothing is known yet");
+    minutes(5).await;
+    let health = guard.health();
+    assert_eq!((health.watched, health.fresh, health.is_listed), (250, 250, true));
+    assert!(guard.domains().iter().all(|domain| guard.verdict(domain) == Verdict::Healthy));
+    assert_eq!(source.batches(), [100, 100, 50]);
+    minutes(600).await;
+    let batches = source.batches();
+    let asked: usize = batches.iter().sum();
+    // Looks come at most a tenth later or earlier than each 15 minutes, and those that are due soon come along.
+    let rounds = asked as f64 / 250.0;
+    assert!((36.0..46.0).contains(&rounds), "{rounds} rounds in ten hours");
+    assert!(batches.len() < asked / 10, "{} calls for {asked} domains", batches.len());
+    assert_eq!(source.singles.load(Ordering::Relaxed), 0);
+    assert_eq!(told.heard(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_the_source_gets_is_watched_and_one_that_it_loses_is_told_of() {
+    for count in [3, 30] {
+        let (source, told, builder) = many(count);
+        let guard = builder.spawn().expect("it is complete");
+        minutes(30).await;
+        let new: Name = DOMAIN.parse().expect("a name");
+        assert_eq!(guard.verdict(&new), Verdict::Unknown);
+        source.inner.put(easy_dkim_identity(DOMAIN));
+        minutes(61).await;
+        assert_eq!((guard.verdict(&new), guard.health().watched), (Verdict::Healthy, count + 1));
+        assert_eq!(told.heard(), [""; 0]);
+        source.inner.delete(&new);
+        minutes(120).await;
+        assert_eq!((guard.verdict(&new), guard.health().watched), (Verdict::Unknown, count + 1));
+        assert_eq!(told.heard(), ["opened blind"], "of {count}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_is_told_of_after_an_hour_and_what_is_known_is_looked_at() {
+    let (source, told, builder) = many(3);
+    source.inner.set_failures([ProviderErrorKind::Denied]);
+    let guard = builder.spawn().expect("it is complete");
+    minutes(30).await;
+    let health = guard.health();
+    assert_eq!(
+        (health.watched, health.fresh, health.is_listed),
+        (3, 3, false),
+        "those that it could tell of"
+    );
+    assert_eq!(told.heard(), [""; 0]);
+    minutes(60).await;
+    assert_eq!(told.heard(), ["opened blind"]);
+    assert!(source.lists.load(Ordering::Relaxed) >= 6, "it asks again and again");
+    source.inner.set_failures([]);
+    minutes(20).await;
+    assert!(guard.health().is_listed);
+    assert_eq!(told.heard(), ["opened blind", "recovered blind"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_source_about_many_domains_leaves_them_unknown_until_it_is_over() {
+    let (source, told, builder) = many(30);
+    let guard = builder.spawn().expect("it is complete");
+    minutes(20).await;
+    source.panics.store(true, Ordering::Relaxed);
+    minutes(20).await;
+    let of =
+        |verdict: Verdict| guard.domains().iter().filter(|&domain| guard.verdict(domain) == verdict).count();
+    assert_eq!(of(Verdict::Unknown), 30);
+    assert!(guard.health().panics > 0);
+    source.panics.store(false, Ordering::Relaxed);
+    minutes(20).await;
+    assert_eq!(of(Verdict::Healthy), 30);
+    assert_eq!(told.heard(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_domain_of_many_that_fails_is_confirmed_as_soon_as_among_few() {
+    let (source, told, builder) = many(200);
+    let guard = builder.spawn().expect("it is complete");
+    minutes(20).await;
+    let mut identity = easy_dkim_identity(&format!("customer-7.{DOMAIN}"));
+    identity.signing_enabled = Some(false);
+    source.inner.put(identity);
+    minutes(20).await;
+    assert_eq!(told.heard(), ["opened dkim"]);
     drop(guard);
 }
 

@@ -17,6 +17,7 @@ pub struct GuardBuilder {
     pub(super) source: Arc<dyn IdentitySource>,
     pub(super) look: Look,
     pub(super) domains: Vec<Name>,
+    pub(super) watches_all: bool,
     pub(super) policy: Policy,
     pub(super) store: Arc<dyn Store>,
     pub(super) notifiers: Vec<Arc<dyn Notifier>>,
@@ -45,6 +46,7 @@ impl GuardBuilder {
             source,
             look,
             domains: Vec::new(),
+            watches_all: false,
             policy: Policy::default(),
             store: Arc::new(InMemory::default()),
             notifiers: Vec::new(),
@@ -60,6 +62,13 @@ impl GuardBuilder {
                 self.domains.push(domain);
             }
         }
+        self
+    }
+
+    /// Watches every domain of the source, listed at the start and each [`Policy::list_interval`]. One that is no longer
+    /// listed stays watched while the guard lives, since whoever deleted it may not have meant to.
+    pub fn watch_all(mut self) -> Self {
+        self.watches_all = true;
         self
     }
 
@@ -112,7 +121,7 @@ impl GuardBuilder {
     /// # Errors
     /// Nothing to watch; two notifiers of one name.
     pub fn build(self) -> Result<Guard, BuildError> {
-        if self.domains.is_empty() {
+        if self.domains.is_empty() && !self.watches_all {
             return Err(BuildError::NothingToWatch);
         }
         let mut names = HashSet::new();

@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "guard")]
+use super::IncidentId;
 use super::policy::{Policy, after};
 use super::{Alert, AlertEvent};
 
@@ -67,10 +69,34 @@ impl Delivery {
 
     pub(super) fn add(&mut self, alert: Alert) {
         self.waiting.push(Waiting { alert, delivered_to: Vec::new() });
-        if self.waiting.len() > MOST_WAITING {
-            let is_reminder = |waiting: &Waiting| waiting.alert.event == AlertEvent::Reminder;
-            self.waiting.remove(self.waiting.iter().position(is_reminder).unwrap_or(0));
+        self.keep_few();
+    }
+
+    /// Takes over what waits elsewhere, but for what waits here already.
+    #[cfg(feature = "guard")]
+    pub(super) fn take_over(&mut self, other: Self) {
+        for waiting in other.waiting {
+            if !self.waiting.iter().any(|known| known.alert.key() == waiting.alert.key()) {
+                self.waiting.push(waiting);
+                self.keep_few();
+            }
         }
+        self.waiting.sort_by_key(|waiting| waiting.alert.at);
+    }
+
+    /// Keeps of what waits only these alerts.
+    #[cfg(feature = "guard")]
+    pub(super) fn retain(&mut self, mut is_kept: impl FnMut(&Alert) -> bool) {
+        self.waiting.retain(|waiting| is_kept(&waiting.alert));
+    }
+
+    /// Whether the opening of this incident waits here, and no notifier has it.
+    #[cfg(feature = "guard")]
+    pub(super) fn has_told_nobody_of(&self, incident: &IncidentId) -> bool {
+        let opening = |waiting: &&Waiting| {
+            waiting.alert.incident == *incident && waiting.alert.event == AlertEvent::Opened
+        };
+        self.waiting.iter().find(opening).is_some_and(|waiting| waiting.delivered_to.is_empty())
     }
 
     /// Lets go of alerts that nobody is to be given.
@@ -141,6 +167,13 @@ impl Delivery {
             |waiting: &Waiting| notifiers.iter().all(|notifier| waiting.delivered_to.contains(notifier));
         self.waiting.retain(|waiting| !has_all(waiting));
         self.pauses.retain(|pause| notifiers.contains(&pause.notifier));
+    }
+
+    fn keep_few(&mut self) {
+        if self.waiting.len() > MOST_WAITING {
+            let is_reminder = |waiting: &Waiting| waiting.alert.event == AlertEvent::Reminder;
+            self.waiting.remove(self.waiting.iter().position(is_reminder).unwrap_or(0));
+        }
     }
 
     fn pause(&self, notifier: &str) -> Option<&Pause> {

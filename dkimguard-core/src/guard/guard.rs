@@ -1,6 +1,6 @@
 //! [`Guard`]: the loop; [`GuardHandle`]: what its embedder holds.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::builder::{BuildError, GuardBuilder};
 use super::keeper::Keeper;
 use super::policy::after;
+use super::sweep::{Answer, Asked, Listed};
 use super::visit::{Delivered, Visited, Visitor};
 use super::{Alert, Memory, Timer};
 use crate::identity::{Identity, IdentityId};
@@ -29,6 +30,12 @@ const ALERTS_KEPT: usize = 256;
 const REPORTS_KEPT: usize = 1000;
 /// How many deliveries are under way at once.
 const DELIVERIES_AT_ONCE: usize = 32;
+/// How many batches of domains the source is asked for at once.
+const BATCHES_AT_ONCE: usize = 2;
+/// The domains of a batch, as many as SES tells of in one call.
+const BATCH: usize = 100;
+/// By which share of its interval a domain is looked at early, so that many are asked for at once.
+const EARLY: f64 = 0.1;
 /// How long what is being delivered is waited for once the guard is to stop.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 /// The longest sleep, so that a clock that is set is noticed.
@@ -44,6 +51,8 @@ pub struct Guard {
     shared: Arc<Shared>,
     orders: mpsc::UnboundedReceiver<Order>,
     domains: Domains,
+    /// When all domains of the source are to be listed; never where only named ones are watched.
+    list_due: Option<Timestamp>,
     /// When alerts of an identity, or of the guard itself, can be delivered next.
     deliveries_due: HashMap<Option<IdentityId>, Timestamp>,
 }
@@ -54,6 +63,8 @@ struct Domains {
     watched: HashMap<Name, Watched>,
     /// Those that aren't being looked at.
     due: BTreeSet<(Timestamp, Name)>,
+    /// Those of which the source has told, in the order in which they are looked at.
+    asked: VecDeque<(Name, Answer)>,
 }
 
 /// A domain as the loop knows it.
@@ -61,10 +72,21 @@ struct Domains {
 struct Watched {
     /// When it is due; none while it is being looked at.
     due: Option<Timestamp>,
+    /// Whether nothing depends on when exactly it is looked at.
+    may_come_early: bool,
     known: Vec<Identity>,
     /// Who waits for the look that is under way, and who for the one after it.
     waiting: Vec<oneshot::Sender<Vec<Report>>>,
     waiting_for_next: Vec<oneshot::Sender<Vec<Report>>>,
+}
+
+/// When a domain is looked at next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// Then.
+    At(Timestamp),
+    /// Then, or a little earlier.
+    About(Timestamp),
 }
 
 /// What somebody wants of a running guard.
@@ -82,6 +104,7 @@ struct Shared {
     seen: Mutex<HashMap<Name, Seen>>,
     alerts: broadcast::Sender<Arc<Alert>>,
     has_ended: AtomicBool,
+    is_listed: AtomicBool,
     looks: AtomicU64,
     panics: AtomicUsize,
     fault: Mutex<Option<String>>,
@@ -114,6 +137,8 @@ pub struct Health {
     pub fresh: usize,
     /// How many domains it watches.
     pub watched: usize,
+    /// Whether these are all: named ones are; those of the source are from the first list on that was read whole.
+    pub is_listed: bool,
     /// What is wrong with the store, if anything is.
     pub store_fault: Option<String>,
 }
@@ -125,7 +150,8 @@ impl Guard {
     }
 
     pub(super) fn new(builder: GuardBuilder) -> Self {
-        let GuardBuilder { source, look, domains, policy, store, notifiers, clock, seed } = builder;
+        let GuardBuilder { source, look, domains, watches_all, policy, store, notifiers, clock, seed } =
+            builder;
         let (orders, received) = mpsc::unbounded_channel();
         let seen = domains.iter().map(|domain| (domain.clone(), Seen::default()));
         let shared = Shared {
@@ -134,6 +160,7 @@ impl Guard {
             seen: Mutex::new(seen.collect()),
             alerts: broadcast::Sender::new(ALERTS_KEPT),
             has_ended: AtomicBool::new(false),
+            is_listed: AtomicBool::new(!watches_all),
             looks: AtomicU64::new(0),
             panics: AtomicUsize::new(0),
             fault: Mutex::new(None),
@@ -150,13 +177,14 @@ impl Guard {
                 notifiers,
                 keeper: Keeper::new(store),
                 clock,
-                watched: domains.len(),
+                watched: AtomicUsize::new(domains.len()),
                 seed: AtomicU64::new(seed),
                 panics: AtomicUsize::new(0),
             },
             shared: Arc::new(shared),
             orders: received,
             domains: Domains::due_at(now, domains),
+            list_due: watches_all.then_some(now),
             deliveries_due: HashMap::new(),
         }
     }
@@ -165,7 +193,7 @@ impl Guard {
     /// and region that holds the domain.
     pub async fn look(&mut self, domain: &Name) -> Vec<Report> {
         let known = self.domains.known(domain).to_vec();
-        let visited = self.visitor.visit(domain.clone(), known).await;
+        let visited = self.visitor.visit(domain.clone(), known, None).await;
         let mut deliveries = Vec::new();
         let reports = self.take_in(visited, &mut deliveries);
         for (id, batches) in deliveries {
@@ -173,6 +201,11 @@ impl Guard {
             note_due(&mut self.deliveries_due, delivered);
         }
         reports
+    }
+
+    /// When a domain that it watches is to be looked at next, for who calls [`look`](Self::look) in a loop of their own.
+    pub fn next_look(&self, domain: &Name) -> Option<Timestamp> {
+        self.domains.watched.get(domain)?.due
     }
 
     /// Runs until `stop` ends. What is being looked at then is dropped; what is being delivered is given a second,
@@ -207,38 +240,46 @@ impl Guard {
     }
 
     async fn run_until(&mut self, stop: impl Future<Output = ()>) {
-        let Self { visitor, shared, orders, domains, deliveries_due } = self;
+        let Self { visitor, shared, orders, domains, list_due, deliveries_due } = self;
         let visitor = &*visitor;
         let mut stop = pin!(stop);
         let mut visits: FuturesUnordered<BoxFuture<'_, Visited>> = FuturesUnordered::new();
         let mut deliveries: FuturesUnordered<BoxFuture<'_, Delivered>> = FuturesUnordered::new();
+        let mut batches: FuturesUnordered<BoxFuture<'_, Asked>> = FuturesUnordered::new();
+        let mut lists: FuturesUnordered<BoxFuture<'_, Listed>> = FuturesUnordered::new();
         let mut spent = Spending::default();
         loop {
             let now = visitor.clock.now();
             let mut wake = after(now, LONGEST_SLEEP);
-            begin_visits(domains, visitor, &mut visits, &mut spent, now, &mut wake);
+            begin_list(list_due, visitor, &mut lists, now, &mut wake);
+            begin_visits(domains, visitor, &mut visits, &mut batches, &mut spent, now, &mut wake);
+            let own = visitor.keeper.with_own(|own| own.due(&visitor.names, &visitor.policy, now));
+            if let Some(due) = own {
+                deliveries_due.entry(None).or_insert(due);
+            }
             begin_deliveries(deliveries_due, visitor, &mut deliveries, now, &mut wake);
             let pause = Duration::try_from(wake.duration_since(now)).unwrap_or_default();
             tokio::select! {
                 biased;
                 () = &mut stop => break,
                 Some(order) = orders.recv() => take_order(order, domains, visitor, now).await,
+                Some(listed) = lists.next() => {
+                    *list_due = Some(visitor.note_list(&listed, now));
+                    take_in_list(visitor, shared, domains, listed, now);
+                }
+                Some(asked) = batches.next() => domains.asked.extend(asked),
                 Some(visited) = visits.next() => {
                     let mut begun = Vec::new();
                     take_in(visitor, shared, domains, deliveries_due, visited, &mut begun);
                     for (id, batches) in begun {
                         deliveries.push(Box::pin(visitor.deliver(id, batches)));
                     }
-                    let own = visitor.keeper.with_own(|own| own.due(&visitor.names, &visitor.policy, now));
-                    if let (Some(due), false) = (own, deliveries_due.contains_key(&None)) {
-                        deliveries_due.insert(None, due);
-                    }
                 }
                 Some(delivered) = deliveries.next() => note_due(deliveries_due, delivered),
                 () = visitor.clock.sleep(pause) => {}
             }
         }
-        drop(visits);
+        drop((visits, batches, lists));
         let rest = async { while deliveries.next().await.is_some() {} };
         future::select(pin!(rest), visitor.clock.sleep(LAST_WAIT)).await;
     }
@@ -258,9 +299,11 @@ struct Spending {
 }
 
 impl Spending {
-    /// Takes one question to the source, if the budget has one: a quarter of a minute's worth may be asked at once.
-    fn take(&mut self, budget: u32, now: Timestamp) -> Result<(), Timestamp> {
+    /// Takes the questions about so many domains, if the budget has any: a quarter of a minute's worth may be asked at
+    /// once, and one batch more.
+    fn take(&mut self, budget: u32, domains: usize, now: Timestamp) -> Result<(), Timestamp> {
         let each = Duration::from_secs(60) / budget.max(1);
+        let each = each.saturating_mul(u32::try_from(domains).unwrap_or(u32::MAX));
         let ahead = Duration::from_secs(15);
         let next_at =
             self.next_at.filter(|&next| next > now && next <= after(now, ahead + each)).unwrap_or(now);
@@ -301,14 +344,32 @@ impl Domains {
         self.due.first().map(|&(at, _)| at)
     }
 
-    /// Takes the next domain, to be looked at, and what is known of it.
-    fn take(&mut self) -> Option<(Name, Vec<Identity>)> {
-        let (_, domain) = self.due.pop_first()?;
-        let watched = self.watched.get_mut(&domain)?;
-        watched.due = None;
+    /// Watches a domain too, if it isn't watched yet.
+    fn add(&mut self, domain: Name, now: Timestamp) {
+        if !self.watched.contains_key(&domain) {
+            self.watched.insert(domain.clone(), Watched::default());
+            self.put(domain, now);
+        }
+    }
+
+    /// Up to so many domains that are due, or that are until this time and may come early.
+    fn next_batch(&self, now: Timestamp, until: Timestamp, most: usize) -> Vec<Name> {
+        let soon = self.due.iter().take_while(|&&(at, _)| at <= until);
+        let is_ready = |&&(at, ref domain): &&(Timestamp, Name)| {
+            at <= now
+                || until == Timestamp::MAX
+                || self.watched.get(domain).is_some_and(|watched| watched.may_come_early)
+        };
+        soon.filter(is_ready).take(most).map(|(_, domain)| domain.clone()).collect()
+    }
+
+    /// Takes a domain, to be looked at.
+    fn take(&mut self, domain: &Name) {
+        let Some(watched) = self.watched.get_mut(domain) else { return };
+        if let Some(due) = watched.due.take() {
+            self.due.remove(&(due, domain.clone()));
+        }
         watched.waiting = std::mem::take(&mut watched.waiting_for_next);
-        let known = watched.known.clone();
-        Some((domain, known))
     }
 
     /// Has somebody wait for the next look at a domain, which is due now.
@@ -327,7 +388,7 @@ impl Domains {
         domain: Name,
         mut known: Vec<Identity>,
         reports: &[Report],
-        next: Timestamp,
+        next: Next,
         now: Timestamp,
     ) {
         let Some(watched) = self.watched.get_mut(&domain) else { return };
@@ -339,36 +400,83 @@ impl Domains {
             // Whoever asked may have gone.
             let _ = waiting.send(reports.to_vec());
         }
+        watched.may_come_early = matches!(next, Next::About(_));
+        let (Next::At(next) | Next::About(next)) = next;
         let next = if watched.waiting_for_next.is_empty() { next.max(now) } else { now };
         self.put(domain, next);
     }
 }
 
-/// Begins the visits that are due, as many as may be under way; `wake` becomes the time of the next.
+/// Begins to list the domains of the source where that is due; `wake` becomes the time when it is.
+fn begin_list<'a>(
+    due: &mut Option<Timestamp>,
+    visitor: &'a Visitor,
+    lists: &mut FuturesUnordered<BoxFuture<'a, Listed>>,
+    now: Timestamp,
+    wake: &mut Timestamp,
+) {
+    match *due {
+        Some(at) if at > now && at <= after(now, visitor.policy.list_interval) => *wake = (*wake).min(at),
+        Some(_) => {
+            *due = None;
+            lists.push(Box::pin(visitor.list()));
+        }
+        // The end of the one that is under way wakes the loop.
+        None => {}
+    }
+}
+
+/// Begins the visits that are due, as many as may be under way, and where there are many domains asks the source for
+/// them in batches before; `wake` becomes the time of the next.
 fn begin_visits<'a>(
     domains: &mut Domains,
     visitor: &'a Visitor,
     visits: &mut FuturesUnordered<BoxFuture<'a, Visited>>,
+    batches: &mut FuturesUnordered<BoxFuture<'a, Asked>>,
     spent: &mut Spending,
     now: Timestamp,
     wake: &mut Timestamp,
 ) {
+    let policy = &visitor.policy;
     // What lies further ahead than any interval comes from a clock that was set back.
-    let furthest = visitor.policy.furthest(now);
+    let furthest = policy.furthest(now);
+    let at_once = policy.looks_at_once.max(1);
+    let is_fleet = domains.watched.len() > policy.full_up_to;
     // Where as many are under way as may be, the end of one of them wakes the loop.
-    while visits.len() < visitor.policy.looks_at_once.max(1)
-        && let Some(due) = domains.next_due()
+    while visits.len() < at_once
+        && let Some((domain, answer)) = domains.asked.pop_front()
     {
-        if due > now && due <= furthest {
+        let known = domains.known(&domain).to_vec();
+        visits.push(Box::pin(visitor.visit(domain, known, Some(answer))));
+    }
+    loop {
+        let has_room = if is_fleet {
+            batches.len() < BATCHES_AT_ONCE && domains.asked.len() < BATCH
+        } else {
+            visits.len() < at_once
+        };
+        let Some(due) = domains.next_due().filter(|_| has_room) else { return };
+        let is_ahead = due > furthest;
+        if due > now && !is_ahead {
             *wake = (*wake).min(due);
             return;
         }
-        if let Err(later) = spent.take(visitor.policy.source_budget, now) {
+        let until = if is_ahead { Timestamp::MAX } else { after(now, policy.interval.mul_f64(EARLY)) };
+        let batch = domains.next_batch(now, until, if is_fleet { BATCH } else { 1 });
+        if let Err(later) = spent.take(policy.source_budget, batch.len(), now) {
             *wake = (*wake).min(later);
             return;
         }
-        if let Some((domain, known)) = domains.take() {
-            visits.push(Box::pin(visitor.visit(domain, known)));
+        for domain in &batch {
+            domains.take(domain);
+        }
+        if is_fleet {
+            batches.push(Box::pin(visitor.ask_many(batch)));
+            continue;
+        }
+        for domain in batch {
+            let known = domains.known(&domain).to_vec();
+            visits.push(Box::pin(visitor.visit(domain, known, None)));
         }
     }
 }
@@ -413,6 +521,18 @@ async fn take_order(order: Order, domains: &mut Domains, visitor: &Visitor, now:
     }
 }
 
+/// Takes in which domains the source lists. One that it no longer lists stays watched: that it has gone is to be told.
+fn take_in_list(visitor: &Visitor, shared: &Shared, domains: &mut Domains, listed: Listed, now: Timestamp) {
+    for domain in listed.domains {
+        lock(&shared.seen).entry(domain.clone()).or_default();
+        domains.add(domain, now);
+    }
+    visitor.watched.store(domains.watched.len(), Ordering::Relaxed);
+    if listed.fault.is_none() {
+        shared.is_listed.store(true, Ordering::Release);
+    }
+}
+
 /// Takes in what came of a visit, and gives the reports.
 fn take_in(
     visitor: &Visitor,
@@ -445,8 +565,11 @@ fn take_in(
         known.push(looked.identity);
     }
     let next_look = next_look.unwrap_or_else(|| after(now, visitor.policy.interval));
+    // What comes sooner than it must waits for something.
+    let is_regular = next_look >= after(now, visitor.policy.interval.mul_f64(1.0 - EARLY));
+    let next = if is_regular { Next::About(next_look) } else { Next::At(next_look) };
     shared.see(&domain, &reports, now);
-    domains.give_back(domain, known, &reports, next_look, now);
+    domains.give_back(domain, known, &reports, next, now);
     reports
 }
 
@@ -558,6 +681,11 @@ impl GuardHandle {
         }
     }
 
+    /// The domains that it watches, in no order.
+    pub fn domains(&self) -> Vec<Name> {
+        lock(&self.shared.seen).keys().cloned().collect()
+    }
+
     /// How the guard itself is.
     pub fn health(&self) -> Health {
         let now = self.shared.clock.now();
@@ -568,6 +696,7 @@ impl GuardHandle {
             panics: self.shared.panics.load(Ordering::Relaxed),
             fresh: seen.values().filter(|seen| self.shared.is_fresh(seen, now)).count(),
             watched: seen.len(),
+            is_listed: self.shared.is_listed.load(Ordering::Acquire),
             store_fault: lock(&self.shared.fault).clone(),
         }
     }

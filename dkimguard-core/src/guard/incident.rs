@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::Policy;
 use super::{Alert, AlertEvent, IncidentId, IncidentKind, ReportJson, Severity};
+#[cfg(feature = "guard")]
+use crate::identity::IdentityId;
 use crate::identity::ProviderStatus;
 use crate::judge::{Report, Verdict, WORKING_HOURS};
 
@@ -137,6 +139,63 @@ impl Incident {
     #[cfg(feature = "guard")]
     pub(super) fn close(mut self, report: &Report) -> Alert {
         self.alert(AlertEvent::Recovered, report)
+    }
+
+    /// It is over since another incident of the identity stands for it.
+    #[cfg(feature = "guard")]
+    pub(super) fn give_way(
+        self,
+        other: &Self,
+        id: &IdentityId,
+        at: Option<Timestamp>,
+        verdict: Option<Verdict>,
+    ) -> Alert {
+        Alert {
+            incident: self.id,
+            number: self.alerts + 1,
+            event: AlertEvent::Recovered,
+            kind: self.kind,
+            severity: self.stage.severity(),
+            at: at.unwrap_or(self.seen_at),
+            opened_at: self.opened_at,
+            id: id.to_string(),
+            domain: Some(id.domain.clone()),
+            verdict: verdict.unwrap_or(Verdict::Unknown),
+            summary: format!("two instances told of the same; it goes on as incident {}", other.id),
+            remedy: None,
+            causes: Vec::new(),
+            deadline: None,
+            deadline_promised: None,
+            report: None,
+        }
+    }
+
+    /// The same incident as another instance knows it: no number of its alerts is given twice.
+    #[cfg(feature = "guard")]
+    pub(super) fn after_alerts_of(mut self, other: &Self) -> Self {
+        let is_later = other.seen_at > self.seen_at;
+        let alerts = self.alerts.max(other.alerts);
+        if is_later {
+            self = other.clone();
+        }
+        self.alerts = alerts;
+        self
+    }
+
+    #[cfg(feature = "guard")]
+    pub(super) fn id(&self) -> &IncidentId {
+        &self.id
+    }
+
+    #[cfg(feature = "guard")]
+    pub(super) fn opened_at(&self) -> Timestamp {
+        self.opened_at
+    }
+
+    /// How many alerts there were.
+    #[cfg(feature = "guard")]
+    pub(super) fn alerts(&self) -> u32 {
+        self.alerts
     }
 
     pub(super) fn is_well(&self) -> bool {

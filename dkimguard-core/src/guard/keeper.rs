@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::delivery::Delivery;
+use super::policy::after;
 use super::{Alert, AlertEvent, IncidentId, IncidentKind, Memory, Severity};
 use crate::error::{StoreError, chain};
 use crate::identity::IdentityId;
@@ -27,14 +29,33 @@ pub(super) struct Keeper {
 
 #[derive(Debug, Default)]
 struct State {
-    unsaved: HashMap<IdentityId, Memory>,
+    unsaved: HashMap<IdentityId, Unsaved>,
     fault: Option<Fault>,
+    list: Option<ListFault>,
     own: Delivery,
 }
 
-/// The store's fault, as it was told of.
+/// What couldn't be saved.
+#[derive(Clone, Debug, Default)]
+struct Unsaved {
+    memory: Memory,
+    /// What was stored when it was made, as far as that is known.
+    base: Option<(Memory, Revision)>,
+}
+
+/// The source's domains can't be listed.
+#[derive(Debug)]
+struct ListFault {
+    since: Timestamp,
+    failures: u32,
+    /// What was told of it, if anything.
+    told: Option<Fault>,
+}
+
+/// A fault of the guard's own ports, as it was told of.
 #[derive(Debug)]
 struct Fault {
+    kind: IncidentKind,
     incident: IncidentId,
     opened_at: Timestamp,
     what: String,
@@ -48,7 +69,7 @@ impl Keeper {
     /// What is remembered of an identity; nothing where the store can't tell and nothing is kept here.
     pub(super) async fn load(&self, id: &IdentityId, at: Timestamp) -> Memory {
         let stored = self.read(id, at).await;
-        self.newest(id, stored.ok().flatten()).0
+        self.joined(id, stored.ok().flatten())
     }
 
     /// Changes what is remembered of an identity. Where another instance saves first, the change is made again to what
@@ -62,29 +83,27 @@ impl Keeper {
         let mut conflicts = 0;
         loop {
             let Ok(stored) = self.read(id, at).await else {
-                let (memory, made) = change(self.newest(id, None).0);
-                self.state().unsaved.insert(id.clone(), memory);
+                let unsaved = self.state().unsaved.get(id).cloned().unwrap_or_default();
+                let (memory, made) = change(unsaved.memory);
+                self.state().unsaved.insert(id.clone(), Unsaved { memory, ..unsaved });
                 return made;
             };
-            let (before, revision) = self.newest(id, stored);
+            let before = self.joined(id, stored.clone());
             let (memory, made) = change(before.clone());
             if memory == before {
                 return made;
             }
-            match self.store.save(id, &memory, revision).await {
+            let from = stored.as_ref().map(|&(_, revision)| revision);
+            match self.store.save(id, &memory, from).await {
                 Ok(_) => {
                     self.state().unsaved.remove(id);
                     self.be_well(at);
                     return made;
                 }
-                Err(StoreError::Conflict) if conflicts < MOST_CONFLICTS => {
-                    // What the other instance saved counts, not what is kept here.
-                    self.state().unsaved.remove(id);
-                    conflicts += 1;
-                }
+                Err(StoreError::Conflict) if conflicts < MOST_CONFLICTS => conflicts += 1,
                 Err(error) => {
                     self.fail(&error, at);
-                    self.state().unsaved.insert(id.clone(), memory);
+                    self.state().unsaved.insert(id.clone(), Unsaved { memory, base: stored });
                     return made;
                 }
             }
@@ -94,6 +113,27 @@ impl Keeper {
     /// Changes the alerts of the guard's own.
     pub(super) fn with_own<T>(&self, change: impl FnOnce(&mut Delivery) -> T) -> T {
         change(&mut self.state().own)
+    }
+
+    /// Notes whether the source's domains could be listed, and gives how often in a row they couldn't. It is told of
+    /// once that has lasted for `blind_after`.
+    pub(super) fn note_list(&self, fault: Option<&str>, blind_after: Duration, at: Timestamp) -> u32 {
+        let mut state = self.state();
+        let Some(what) = fault else {
+            if let Some(told) = state.list.take().and_then(|list| list.told) {
+                state.own.add(told.alert(AlertEvent::Recovered, at));
+            }
+            return 0;
+        };
+        let State { list, own, .. } = &mut *state;
+        let list = list.get_or_insert(ListFault { since: at, failures: 0, told: None });
+        list.failures = list.failures.saturating_add(1);
+        if list.told.is_none() && after(list.since, blind_after) <= at {
+            let told = Fault::new(IncidentKind::Blind, what.to_owned(), at);
+            own.add(told.alert(AlertEvent::Opened, at));
+            list.told = Some(told);
+        }
+        list.failures
     }
 
     /// What is wrong with the store, if anything is.
@@ -109,16 +149,18 @@ impl Keeper {
         stored
     }
 
-    /// What was looked at last, of what is stored and what is kept here, with the stored revision.
-    fn newest(&self, id: &IdentityId, stored: Option<(Memory, Revision)>) -> (Memory, Option<Revision>) {
-        let (stored, revision) = stored.map_or((None, None), |(memory, at)| (Some(memory), Some(at)));
+    /// What is stored and what is kept here, as one.
+    fn joined(&self, id: &IdentityId, stored: Option<(Memory, Revision)>) -> Memory {
         let unsaved = self.state().unsaved.get(id).cloned();
-        let memory = match (stored, unsaved) {
-            (Some(stored), Some(unsaved)) if stored.looked_at() > unsaved.looked_at() => stored,
-            (_, Some(unsaved)) => unsaved,
-            (stored, None) => stored.unwrap_or_default(),
-        };
-        (memory, revision)
+        match (stored, unsaved) {
+            (Some((stored, revision)), Some(Unsaved { memory, base })) => {
+                let (base, from) = base.map_or((Memory::default(), None), |(base, from)| (base, Some(from)));
+                // Where nobody else has saved in the meantime, what is kept here is all that is stored and more.
+                if from == Some(revision) { memory } else { stored.joined(memory, &base, id) }
+            }
+            (None, Some(Unsaved { memory, .. })) => memory,
+            (stored, None) => stored.map(|(memory, _)| memory).unwrap_or_default(),
+        }
     }
 
     fn fail(&self, error: &StoreError, at: Timestamp) {
@@ -126,8 +168,7 @@ impl Keeper {
         if state.fault.is_some() {
             return;
         }
-        let incident = IncidentId::new(OWN_ID, IncidentKind::Store, at);
-        let fault = Fault { incident, opened_at: at, what: chain(error) };
+        let fault = Fault::new(IncidentKind::Store, chain(error), at);
         state.own.add(fault.alert(AlertEvent::Opened, at));
         state.fault = Some(fault);
     }
@@ -146,29 +187,37 @@ impl Keeper {
 }
 
 impl Fault {
+    fn new(kind: IncidentKind, what: String, at: Timestamp) -> Self {
+        Self { kind, incident: IncidentId::new(OWN_ID, kind, at), opened_at: at, what }
+    }
+
     fn alert(&self, event: AlertEvent, at: Timestamp) -> Alert {
         let is_over = event == AlertEvent::Recovered;
-        let summary = if is_over {
-            "what the guard remembers is stored again".to_owned()
-        } else {
-            format!("what the guard remembers cannot be stored: {}", self.what)
+        let (over, wrong, remedy) = match self.kind {
+            IncidentKind::Blind => (
+                "the domains of the source are listed again",
+                "the domains of the source cannot be listed",
+                "Give back the access. Until then the domains that are known are looked at, and new ones aren't.",
+            ),
+            IncidentKind::Store | IncidentKind::Dkim => (
+                "what the guard remembers is stored again",
+                "what the guard remembers cannot be stored",
+                "Make room, or give back the access. Until then alerts go out, and a restart forgets which were sent.",
+            ),
         };
         Alert {
             incident: self.incident.clone(),
             number: if is_over { 2 } else { 1 },
             event,
-            kind: IncidentKind::Store,
+            kind: self.kind,
             severity: Severity::Warning,
             at,
             opened_at: self.opened_at,
             id: OWN_ID.to_owned(),
             domain: None,
             verdict: if is_over { Verdict::Healthy } else { Verdict::Unknown },
-            summary,
-            remedy: (!is_over).then(|| {
-                "Make room, or give back the access. Until then alerts go out, and a restart forgets which were sent."
-                    .to_owned()
-            }),
+            summary: if is_over { over.to_owned() } else { format!("{wrong}: {}", self.what) },
+            remedy: (!is_over).then(|| remedy.to_owned()),
             causes: Vec::new(),
             deadline: None,
             deadline_promised: None,

@@ -1,5 +1,8 @@
 //! [`Memory`]: what is remembered of one identity, and what it makes of a new look.
 
+#[cfg(feature = "guard")]
+mod join;
+
 use std::collections::VecDeque;
 
 use jiff::Timestamp;

@@ -55,6 +55,8 @@ mod policy;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "guard")]
+mod sweep;
+#[cfg(feature = "guard")]
 mod timer;
 #[cfg(feature = "guard")]
 mod visit;

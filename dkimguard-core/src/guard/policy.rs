@@ -40,8 +40,11 @@ pub struct Policy {
     pub reminder: Duration,
     /// How many looks are under way at once. Default 8.
     pub looks_at_once: usize,
-    /// How many domains the identity source is asked for in a minute. Default 600.
+    /// About how many domains the identity source is asked for in a minute. Default 1,200: ten thousand, the most that
+    /// a region of SES holds, are asked for within nine minutes.
     pub source_budget: u32,
+    /// Where every domain of the source is watched, how often they are listed. Default 1 hour.
+    pub list_interval: Duration,
     /// For how long an instance that has begun to deliver alerts is left alone by the others. Default 2 minutes: a
     /// delivery takes up to one, and what a dead instance had begun is delivered by another after that.
     pub delivery_lease: Duration,
@@ -77,7 +80,8 @@ impl Default for Policy {
             blind_after: minutes(60),
             reminder: minutes(24 * 60),
             looks_at_once: 8,
-            source_budget: 600,
+            source_budget: 1200,
+            list_interval: minutes(60),
             delivery_lease: minutes(2),
         }
     }
@@ -115,9 +119,14 @@ impl Policy {
         if !memory.is_unsettled() {
             return self.interval;
         }
-        let step = memory.unhealthy_looks().saturating_sub(1) as usize;
+        self.unhealthy_interval(memory.unhealthy_looks())
+    }
+
+    /// The interval after so many times in a row that something was wrong.
+    pub(super) fn unhealthy_interval(&self, times: u32) -> Duration {
         let ladder = &self.unhealthy_intervals;
-        ladder.get(step).or(ladder.last()).copied().unwrap_or(self.interval).min(self.interval)
+        let step = ladder.get(times.saturating_sub(1) as usize).or(ladder.last());
+        step.copied().unwrap_or(self.interval).min(self.interval)
     }
 
     /// When a verdict is too old to be believed: three intervals after its look.

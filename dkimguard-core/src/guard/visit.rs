@@ -11,7 +11,9 @@ use jiff::Timestamp;
 
 use super::delivery::{Batch, Outcome};
 use super::keeper::Keeper;
+use super::sweep::Answer;
 use super::{Alert, Memory, Policy, Timer};
+use crate::error::ProviderError;
 use crate::identity::{Identity, IdentityId, ProviderStatus};
 use crate::judge::{Depth, Gap, Port, Report};
 use crate::look::Look;
@@ -19,7 +21,7 @@ use crate::name::Name;
 use crate::ports::{IdentitySource, Notifier};
 
 /// How long a visit may take before it is given up: ports end by themselves long before.
-const LONGEST_VISIT: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_VISIT: Duration = Duration::from_secs(300);
 /// How long one delivery may take.
 const LONGEST_DELIVERY: Duration = Duration::from_secs(60);
 
@@ -34,7 +36,7 @@ pub(super) struct Visitor {
     pub(super) names: Vec<String>,
     pub(super) keeper: Keeper,
     pub(super) clock: Arc<dyn Timer>,
-    pub(super) watched: usize,
+    pub(super) watched: AtomicUsize,
     pub(super) seed: AtomicU64,
     pub(super) panics: AtomicUsize,
 }
@@ -68,15 +70,23 @@ pub(super) struct Delivered {
 }
 
 impl Visitor {
-    /// Visits a domain. It always ends, and a port that panics or hangs costs the visit, not the guard.
-    pub(super) async fn visit(&self, domain: Name, known: Vec<Identity>) -> Visited {
-        let looks = match self.guarded(self.look_at_all(&domain, &known)).await {
+    /// Visits a domain, of which the source has given this answer; where there is none it is asked. It always ends, and
+    /// a port that panics or hangs costs the visit, not the guard.
+    pub(super) async fn visit(&self, domain: Name, known: Vec<Identity>, answer: Option<Answer>) -> Visited {
+        let visit = async {
+            let found = match answer {
+                Some(answer) => answer?,
+                None => self.source.find(&domain).await,
+            };
+            Ok(self.look_at_all(&domain, found, &known).await)
+        };
+        let looks = match self.guarded(LONGEST_VISIT, visit).await.flatten() {
             Ok(looks) => looks,
             Err(what) => {
                 let gap = Gap { port: Port::IdentitySource, detail: what, transient: true };
                 let looks =
                     strangers(&domain, &known).map(|identity| self.note_nothing(identity, vec![gap.clone()]));
-                self.guarded(future::join_all(looks)).await.unwrap_or_default()
+                self.guarded(LONGEST_VISIT, future::join_all(looks)).await.unwrap_or_default()
             }
         };
         Visited { domain, looks }
@@ -93,7 +103,7 @@ impl Visitor {
                     let due = memory.delivery_due(&self.names, &self.policy, at);
                     (memory, due)
                 });
-                self.guarded(noted).await.unwrap_or(None)
+                self.guarded(LONGEST_VISIT, noted).await.unwrap_or(None)
             }
             None => self.keeper.with_own(|own| {
                 own.note(&outcomes, &self.names, at);
@@ -112,7 +122,7 @@ impl Visitor {
                     let claimed = self.claim(&mut memory, at);
                     (memory, claimed)
                 });
-                self.guarded(claim).await.unwrap_or_default()
+                self.guarded(LONGEST_VISIT, claim).await.unwrap_or_default()
             }
             None => self.keeper.with_own(|own| {
                 let batches = own.claim(&self.names, &self.policy, at);
@@ -162,9 +172,13 @@ impl Visitor {
     }
 
     /// What comes of a piece of work, or why it came to nothing: it panicked, or took too long.
-    async fn guarded<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
+    pub(super) async fn guarded<T>(
+        &self,
+        longest: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T, String> {
         let work = Box::pin(AssertUnwindSafe(work).catch_unwind());
-        match future::select(work, self.clock.sleep(LONGEST_VISIT)).await {
+        match future::select(work, self.clock.sleep(longest)).await {
             Either::Left((Ok(done), _)) => Ok(done),
             Either::Left((Err(panic), _)) => {
                 self.panics.fetch_add(1, Ordering::Relaxed);
@@ -175,14 +189,19 @@ impl Visitor {
                     said.as_deref().unwrap_or("it did not say why")
                 ))
             }
-            Either::Right(_) => Err(format!("nothing came of the look within {LONGEST_VISIT:?}")),
+            Either::Right(_) => Err(format!("it took longer than {longest:?} and was given up")),
         }
     }
 
-    async fn look_at_all(&self, domain: &Name, known: &[Identity]) -> Vec<Looked> {
+    async fn look_at_all(
+        &self,
+        domain: &Name,
+        answers: Vec<Result<Identity, ProviderError>>,
+        known: &[Identity],
+    ) -> Vec<Looked> {
         let mut found = Vec::new();
         let mut gaps = Vec::new();
-        for answer in self.source.find(domain).await {
+        for answer in answers {
             match answer {
                 Ok(identity) => found.push(identity),
                 Err(error) => gaps.push(Gap::of_failure(Port::IdentitySource, &error)),
@@ -239,7 +258,7 @@ impl Visitor {
     async fn look_at(&self, identity: Identity, now: Identity, gaps: &[Gap]) -> Looked {
         let at = self.clock.now();
         let memory = self.keeper.load(&now.id, at).await;
-        let depth = self.policy.depth(&memory, self.watched, at);
+        let depth = self.policy.depth(&memory, self.watched.load(Ordering::Relaxed), at);
         let take = |identity: Identity, depth| {
             let witnesses = memory.witnesses(&identity);
             let seed = self.seed.fetch_add(1, Ordering::Relaxed);

@@ -156,6 +156,20 @@ impl Report {
         topic(&diagnose(&evidence), identity, &witnesses.zones)
     }
 
+    /// The names under which earlier selectors of the identity would be published, where none of today's records is:
+    /// whether they are tells whether the identity was set up anew.
+    pub(crate) fn earlier_names(
+        identity: &Identity,
+        expected: &[Expected],
+        survey: &Survey,
+        witnesses: &Witnesses,
+        at: Timestamp,
+    ) -> Vec<Name> {
+        let records = compare_all(identity, expected, survey);
+        let evidence = Evidence::new(identity, &records, survey, witnesses, at);
+        if evidence.has_lost_all() { evidence.earlier_names() } else { Vec::new() }
+    }
+
     /// The report on a domain of which no identity could be learnt: unknown, with the gaps that say why.
     pub fn without_identity(id: IdentityId, at: Timestamp, depth: Depth, gaps: Vec<Gap>) -> Self {
         let mut identity = Identity::new(id, Vec::new());

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::premise::survey_supposing;
-use super::survey::{Survey, glance, survey};
+use super::survey::{Survey, glance, seek, survey};
 use super::{Places, Premise};
 use crate::error::ParseNameError;
 use crate::identity::{Expected, Identity};
 use crate::judge::{Depth, Gap, Port, Report, Witnesses};
 use crate::name::Name;
 use crate::ports::{ChangeHistory, DnsLookup, ZoneView};
+
+/// How many records of earlier selectors are asked for.
+const MOST_EARLIER: usize = 12;
 
 /// Looks at identities, from the same places.
 #[derive(Clone, Debug)]
@@ -68,8 +71,10 @@ impl Look {
             let survey = glance(dns, &self.places, &expected, seed).await;
             return Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         }
-        let survey = survey(dns, &self.places, &identity, &expected, seed).await;
+        let mut survey = survey(dns, &self.places, &identity, &expected, seed).await;
+        self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
         let gaps = self.hear(&mut witnesses, &identity, &expected, &survey, at).await;
+        self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
         let mut report = Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         report.gaps.extend(gaps);
         report
@@ -95,6 +100,26 @@ impl Look {
         let domain = identity.domain();
         let survey = survey_supposing(&*self.dns, &self.places, premise, domain, &expected, seed).await;
         Report::judge(identity, &expected, &survey, &premise.witnesses(&expected), Depth::Full, at)
+    }
+
+    /// Where no record holds, asks for those of the selectors that the identity had before, as far as they are known and
+    /// weren't asked for yet.
+    async fn seek_earlier(
+        &self,
+        survey: &mut Survey,
+        witnesses: &Witnesses,
+        identity: &Identity,
+        expected: &[Expected],
+        at: Timestamp,
+    ) {
+        let mut names = Report::earlier_names(identity, expected, survey, witnesses, at);
+        names.truncate(MOST_EARLIER);
+        names
+            .retain(|name| !survey.observations.iter().any(|observation| observation.question.name == *name));
+        if !names.is_empty() {
+            let found = seek(&*self.dns, survey, &names).await;
+            survey.observations.extend(found);
+        }
     }
 
     /// Asks the zone's host, then the history, whose topic follows from what is wrong.

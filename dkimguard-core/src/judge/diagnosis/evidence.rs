@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use crate::error::LookupError;
+use crate::history::Effect;
 use crate::identity::Identity;
 use crate::judge::finding::{Finding, Sight, State, Trouble, trouble};
 use crate::judge::{RecordReport, Witnesses};
@@ -272,6 +273,33 @@ impl<'a> Evidence<'a> {
                 !witnesses.is_empty() && witnesses.iter().all(|finding| finding.state != State::Holds)
             })
             .collect()
+    }
+
+    /// Whether no record holds anywhere.
+    pub(in crate::judge) fn has_lost_all(&self) -> bool {
+        let lost = self.lost_records();
+        !lost.is_empty() && lost.len() == self.records.len()
+    }
+
+    /// The names of the selectors that the identity had before, as far as memory and the change history tell.
+    pub(in crate::judge) fn earlier_names(&self) -> Vec<Name> {
+        let today: Vec<&Name> = self.records.iter().map(|record| &record.expected.name).collect();
+        let Some(keys) = today.first().and_then(|name| name.parent()) else { return Vec::new() };
+        let told = self.witnesses.changes.iter().flat_map(|event| match &event.effect {
+            Effect::DkimSetUp { tokens } => tokens.as_slice(),
+            _ => &[],
+        });
+        let mut names: Vec<Name> = self
+            .witnesses
+            .earlier_selectors
+            .iter()
+            .chain(told)
+            .filter_map(|label| label.appended(&keys).ok())
+            .filter(|name| !today.contains(&name))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// The SOA of a zone as its delegated servers give it, the first that does.

@@ -2,7 +2,6 @@
 
 use super::evidence::{Evidence, shortened};
 use super::{Cause, Certainty, Diagnosis, count_records, is_or_are, remedy_here};
-use crate::history::Effect;
 use crate::identity::{Expected, ExpectedValue};
 use crate::judge::finding::{Finding, Sight, State, trouble};
 use crate::judge::{RecordReport, Verdict};
@@ -410,25 +409,13 @@ fn is_underscore_lost(at: &Place<'_>) -> bool {
 
 /// Earlier tokens of the identity are published, and today's aren't.
 pub(super) fn tokens_changed(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
-    let lost = evidence.lost_records();
-    let today: Vec<&Name> = evidence.records.iter().map(|record| &record.expected.name).collect();
-    if lost.is_empty() || lost.len() < evidence.records.len() {
+    if !evidence.has_lost_all() {
         return Vec::new();
     }
-    let Some(keys) = today.first().and_then(|name| name.parent()) else { return Vec::new() };
-    let told = evidence.witnesses.changes.iter().flat_map(|event| match &event.effect {
-        Effect::DkimSetUp { tokens } => tokens.as_slice(),
-        _ => &[],
-    });
-    let known: Vec<Name> = evidence
-        .witnesses
-        .earlier_selectors
-        .iter()
-        .chain(told)
-        .filter_map(|label| label.appended(&keys).ok())
-        .filter(|name| !today.contains(&name))
-        .collect();
-    let mut published: Vec<Name> = known.into_iter().filter(|name| is_published(evidence, name)).collect();
+    let lost = evidence.lost_records();
+    let Some(keys) = lost.first().and_then(|record| record.expected.name.parent()) else { return Vec::new() };
+    let mut published = evidence.earlier_names();
+    published.retain(|name| is_published(evidence, name));
     let mut certainty = Certainty::Certain;
     if published.is_empty() {
         // By their shape alone, tokens may be another account's; only as many as an identity has are a hint.
@@ -453,18 +440,20 @@ pub(super) fn tokens_changed(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
     }]
 }
 
-/// Whether a name has a CNAME, in a hosted zone or at a name server.
+/// Whether a name has a CNAME, in a hosted zone or at a name server, or where servers aren't asked through a resolver.
 fn is_published(evidence: &Evidence<'_>, name: &Name) -> bool {
     let in_zone = evidence
         .witnesses
         .zones
         .iter()
         .any(|zone| zone.at(name).any(|record| record.kind() == RecordKind::Cname));
+    let survey = evidence.survey;
+    let resolvers = survey.resolvers.iter().filter(|_| !survey.asks_servers);
+    let mut places = evidence.addresses.iter().map(|address| &address.vantage).chain(resolvers);
     in_zone
-        || evidence.addresses.iter().any(|address| {
-            evidence
-                .survey
-                .at(&address.vantage, name, RecordKind::Cname)
+        || places.any(|place| {
+            survey
+                .at(place, name, RecordKind::Cname)
                 .and_then(|observation| observation.outcome.as_ref().ok())
                 .is_some_and(|response| !response.cnames(name).is_empty())
         })
