@@ -113,8 +113,6 @@ struct Health {
     /// Whether messages are taken and sent, or held until they can be.
     ok: bool,
     verdict: Verdict,
-    /// Why the domain is as it is, in one sentence; none before the first look.
-    summary: Option<String>,
     #[serde(flatten)]
     counts: Counts,
 }
@@ -127,12 +125,7 @@ async fn health(State(desk): State<Arc<Desk>>) -> Response {
         log(&format!("the outbox cannot be used: {error}"));
     }
     let ok = counts.is_ok() && !desk.sending.is_closed() && desk.guard.health().is_running;
-    let health = Health {
-        ok,
-        verdict: desk.guard.verdict(&desk.domain),
-        summary: desk.guard.report(&desk.domain).map(|report| report.summary.clone()),
-        counts: counts.unwrap_or_default(),
-    };
+    let health = Health { ok, verdict: desk.guard.verdict(&desk.domain), counts: counts.unwrap_or_default() };
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CACHE_CONTROL, "no-store")], Json(health)).into_response()
 }

@@ -31,6 +31,9 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS mail (
     settled_at INTEGER
 ) STRICT";
 
+/// One row while the domain is failing as far as is known: a restart must not forget why mail is held.
+const HOLD: &str = "CREATE TABLE IF NOT EXISTS hold (since INTEGER NOT NULL) STRICT";
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// The outbox, open. Clones are the same one.
@@ -102,6 +105,7 @@ impl Outbox {
         // A message is on the disk before its visitor is told that it was taken.
         connection.pragma_update(None, "synchronous", "full")?;
         connection.execute(TABLE, [])?;
+        connection.execute(HOLD, [])?;
         connection.execute("CREATE INDEX IF NOT EXISTS mail_by_state ON mail (state, number)", [])?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), added: Arc::default() })
     }
@@ -181,6 +185,25 @@ impl Outbox {
             )?;
             let numbers = statement.query_map([], |row| row.get(0))?;
             numbers.collect()
+        })
+        .await
+    }
+
+    /// Whether the domain was failing when it was last seen, be it before a restart.
+    pub(crate) async fn was_failing(&self) -> Result<bool, Failure> {
+        self.with(|connection| connection.query_row("SELECT count(*) > 0 FROM hold", [], |row| row.get(0)))
+            .await
+    }
+
+    /// Notes whether the domain is failing.
+    pub(crate) async fn note_failing(&self, is_failing: bool) -> Result<(), Failure> {
+        self.with(move |connection| {
+            if is_failing {
+                connection.execute("INSERT INTO hold (since) VALUES (?1)", [now()])?;
+            } else {
+                connection.execute("DELETE FROM hold", [])?;
+            }
+            Ok(())
         })
         .await
     }

@@ -64,7 +64,8 @@ enum Next {
 impl Sender {
     /// Sends until told to stop. A call that is under way then is waited for, so that its fate is known.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut course = Course::default();
+        let mut course =
+            Course { is_failing: self.outbox.was_failing().await.unwrap_or_default(), ..Course::default() };
         tokio::select! {
             // Whoever can no longer say so has gone.
             _ = stop.wait_for(|&stop| stop) => return,
@@ -92,7 +93,7 @@ impl Sender {
 
     /// Sends one message, if one may be sent.
     async fn step(&self, course: &mut Course) -> Result<Next, Box<dyn Error + Send + Sync>> {
-        if !self.may_send(course) {
+        if !self.may_send(course).await? {
             return Ok(Next::Wait);
         }
         if course.is_out_of_reach {
@@ -111,17 +112,18 @@ impl Sender {
 
     /// The ten lines' `match`. Degraded mail is sent: most of it arrives, and SES signs it. Unknown mail is sent too,
     /// since a blind guard must not stop a form, unless the domain was failing when it was last seen.
-    fn may_send(&self, course: &mut Course) -> bool {
-        let was_failing = course.is_failing;
-        match self.guard.verdict(&self.domain) {
-            Verdict::Failing => course.is_failing = true,
-            Verdict::Unknown if self.guard.health().is_running => {}
-            _ => course.is_failing = false,
+    async fn may_send(&self, course: &mut Course) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        let is_failing = match self.guard.verdict(&self.domain) {
+            Verdict::Failing => true,
+            Verdict::Unknown if self.guard.health().is_running => course.is_failing,
+            _ => false,
+        };
+        if course.is_failing != is_failing {
+            self.outbox.note_failing(is_failing).await?;
+            log(if is_failing { "the domain is failing: mail is held" } else { "mail is sent again" });
+            course.is_failing = is_failing;
         }
-        if course.is_failing != was_failing {
-            log(if course.is_failing { "the domain is failing: mail is held" } else { "mail is sent again" });
-        }
-        !course.is_failing
+        Ok(!is_failing)
     }
 
     /// Before the first look nothing is known; held mail of before a restart must not slip out in that moment.

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
+use dkimguard_core::testing::{Fault, World};
 use serde_json::{Value, json};
 use site::peer::Peer;
 use site::{Site, filled, until};
@@ -56,11 +57,9 @@ fn while_records_are_missing_mail_is_held_over_restarts_and_then_sent_in_order()
     site.write("before");
     site.until_sent(1);
 
-    site.lab
-        .change(|world| {
-            world.remove(LABEL);
-        })
-        .expect("the lab lives");
+    site.change(|world| {
+        world.remove(LABEL);
+    });
     site.until_health("the guard sees it", |health| health["verdict"] == "failing");
     for subject in ["one", "two", "three"] {
         site.write(subject);
@@ -83,15 +82,44 @@ fn while_records_are_missing_mail_is_held_over_restarts_and_then_sent_in_order()
     assert_eq!(site.tries(), 1, "none was tried");
 
     let line = format!("{LABEL} CNAME aaa.dkim.amazonses.com");
-    site.lab
-        .change(|world| {
-            world.publish(&line);
-        })
-        .expect("the lab lives");
+    site.change(|world| {
+        world.publish(&line);
+    });
     site.until_health("all are sent", |health| health["held"] == 0);
     assert_eq!(site.sent(), ["before", "one", "two", "three", "four"]);
     assert_eq!(site.tries(), 5);
     assert_eq!(site.health()["verdict"], "healthy");
+}
+
+#[test]
+fn mail_that_is_held_stays_so_when_a_restart_finds_a_guard_that_sees_nothing() {
+    let mut site = Site::open("300000000015");
+    site.change(|world| {
+        world.remove(LABEL);
+    });
+    site.until_health("the guard sees it", |health| health["verdict"] == "failing");
+    site.write("one");
+    site.until_health("it is held", |health| health["held"] == 1);
+    site.kill();
+    site.change(|world| {
+        for address in world.addresses().collect::<Vec<_>>() {
+            if address == World::RESOLVER {
+                world.resolver(address).fault(Fault::Silent);
+            } else {
+                world.server(address).fault(Fault::Silent);
+            }
+        }
+    });
+    let looks = || Peer::shared().count(site.account, "GetEmailIdentity");
+    let before = looks();
+    site.start();
+    until("a look has ended", || looks() > before + 1);
+    let health = site.health();
+    assert_eq!([&health["verdict"], &health["held"]], [&json!("unknown"), &json!(1)]);
+    assert_eq!(site.tries(), 0);
+
+    site.change(|world| *world = World::easy_dkim("example.com"));
+    assert_eq!(site.until_sent(1), ["one"]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A domain, its account with SES, and the form that sends from it.
 pub(crate) struct Site {
     pub(crate) account: &'static str,
-    pub(crate) lab: Lab,
+    lab: Lab,
     settings: Vec<(&'static str, String)>,
     directory: TempDir,
     program: Option<Program>,
@@ -125,6 +125,11 @@ impl Site {
 
     pub(crate) fn outbox(&self) -> PathBuf {
         self.directory.path().join("outbox.sqlite")
+    }
+
+    /// Changes what DNS says.
+    pub(crate) fn change(&self, edit: impl FnOnce(&mut World)) {
+        self.lab.change(edit).expect("127.0.0.0/8 is this machine's");
     }
 
     /// Ends the form with SIGTERM.
