@@ -2,6 +2,7 @@
 
 mod board;
 mod endpoints;
+mod heard;
 mod journal;
 mod log;
 mod metrics;
@@ -28,6 +29,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
 use self::board::{Board, Watch as Standings};
+use self::heard::Heard;
 use self::journal::Journal;
 use self::log::Log;
 use self::metrics::{Counted, Metrics};
@@ -358,7 +360,7 @@ async fn prepare(
         Some(journal) => journal,
         None => Arc::new(open(&settings.state)?),
     };
-    let mut builder = Guard::builder(identities, look)
+    let mut builder = Guard::builder(Heard::new(identities), look)
         .watch(settings.look.domains.iter().cloned())
         .policy(settings.policy.clone())
         .store(Arc::clone(&journal))

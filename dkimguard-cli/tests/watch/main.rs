@@ -11,7 +11,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dkimguard_core::guard::Sqlite;
@@ -389,6 +389,83 @@ fn the_service_manager_learns_of_begin_reload_life_and_end() {
     watcher.signal("TERM");
     until(&|message| message.contains("STOPPING=1"));
     assert_eq!(watcher.ended().0.code(), Some(0));
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_told_of_and_holds_no_alert_back() {
+    const HOLD: &str = "
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], isolation_level=None).execute('BEGIN EXCLUSIVE')
+print('held', flush=True)
+sys.stdin.read()
+";
+    let (lab, home, hook) = (lab(), Home::with_domains(&["example.com"]), Hook::start());
+    home.write("secret", SECRET);
+    let watcher = Watcher::start(&home.configure(&lab, &hook.section()));
+    watcher.verdict(ID, "healthy");
+    let mut holder = Command::new(peer::python())
+        .args(["-c", HOLD])
+        .arg(home.path("state.sqlite"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("dkimguard-aws/tests/peer/setup makes the environment");
+    let mut held = [0; 5];
+    holder.stdout.take().expect("it is piped").read_exact(&mut held).expect("it holds the file");
+    let kinds = |event: &str| {
+        let told: Vec<_> = hook.taken().into_iter().filter(|alert| alert["event"] == event).collect();
+        told.iter().map(|alert| alert["kind"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    watcher.logged("what is remembered cannot be stored; alerts still go out", 1);
+    wait("alert of the store", || kinds("opened").contains(&"store".to_owned()).then_some(()));
+    assert_eq!(watcher.metrics().value("dkimguard_store_faulty", &[]), Some(1.0));
+    break_it(&lab);
+    wait("alert while nothing can be stored", || kinds("opened").contains(&"dkim".to_owned()).then_some(()));
+    // It ends where nobody can write to it any more.
+    drop(holder.stdin.take());
+    holder.wait().expect("it ends");
+    watcher.logged("what is remembered is stored again", 1);
+    wait("end of the store's incident", || kinds("recovered").contains(&"store".to_owned()).then_some(()));
+    mend(&lab);
+    wait("end of the domain's incident", || kinds("recovered").contains(&"dkim".to_owned()).then_some(()));
+    assert_eq!(kinds("opened").iter().filter(|kind| *kind == "dkim").count(), 1);
+    let metrics = watcher.metrics();
+    for event in ["opened", "recovered"] {
+        let labels = [("kind", "store"), ("event", event)];
+        assert_eq!(metrics.value("dkimguard_alerts_total", &labels), Some(1.0), "{event}");
+    }
+}
+
+#[test]
+fn a_source_that_cannot_tell_is_told_of_once_with_what_to_do() {
+    let (lab, home) = (lab(), Home::with_domains(&[]));
+    let config = home.configure_source("kind = \"ses\"\nregions = [\"us-east-1\"]", &lab, "");
+    let watcher = Watcher::start(&config);
+    let line = watcher.logged("the source could not tell", 1);
+    assert!(line["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{line}");
+    assert_eq!(line["level"], "WARN");
+    let address = watcher.address();
+    assert_eq!(get(address, "/readyz").status, 503, "the domains aren't known");
+    wait("end of the time for the first list", || (get(address, "/healthz").status == 503).then_some(()));
+    assert_eq!(watcher.metrics().value("dkimguard_domains_overdue", &[]), Some(1.0));
+}
+
+#[test]
+fn a_program_is_told() {
+    let (lab, home) = (lab(), Home::with_domains(&["example.com"]));
+    let out = home.path("out");
+    let section = format!(
+        "[[notify]]\nkind = \"command\"\nname = \"pager\"\nprogram = \"sh\"\nargs = [\"-c\", \"cat > {}\"]",
+        out.display()
+    );
+    let watcher = Watcher::start(&home.configure(&lab, &section));
+    watcher.verdict(ID, "healthy");
+    break_it(&lab);
+    let line = watcher.logged("delivered", 1);
+    assert_eq!(line["notifier"], "command pager");
+    let alert: Value =
+        serde_json::from_str(&fs::read_to_string(&out).expect("it was written")).expect("JSON");
+    assert_eq!([&alert["event"], &alert["domain"]], ["opened", "example.com"]);
 }
 
 #[test]
