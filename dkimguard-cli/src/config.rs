@@ -130,6 +130,7 @@ pub(crate) struct GuardSection {
     pub(crate) interval: Option<Text<Interval>>,
     pub(crate) unhealthy_intervals: Vec<Text<Interval>>,
     pub(crate) full_interval: Option<Text<Interval>>,
+    pub(crate) list_interval: Option<Text<Interval>>,
     pub(crate) confirmations: Option<Number<Confirmations>>,
     pub(crate) confirmation_gap: Option<Text<Interval>>,
     pub(crate) degraded_after: Option<Text<Interval>>,

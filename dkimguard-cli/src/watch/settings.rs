@@ -108,6 +108,7 @@ fn policy(section: &GuardSection) -> Policy {
     };
     set(&mut policy.interval, &section.interval);
     set(&mut policy.full_interval, &section.full_interval);
+    set(&mut policy.list_interval, &section.list_interval);
     set(&mut policy.confirmation_gap, &section.confirmation_gap);
     set(&mut policy.degraded_after, &section.degraded_after);
     set(&mut policy.blind_after, &section.blind_after);
