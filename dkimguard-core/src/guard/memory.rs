@@ -1,6 +1,6 @@
 //! [`Memory`]: what is remembered of one identity, and what it makes of a new look.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -69,8 +69,13 @@ struct Suspicion {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bad {
+    /// A server's address, or a cause's code.
     what: String,
+    /// How: what one look alone finds may be a question that got lost right before something else begins.
+    how: String,
     since: Timestamp,
+    /// Whether it isn't one look's finding any more.
+    is_sure: bool,
 }
 
 /// Why a text is no memory.
@@ -102,12 +107,17 @@ impl Memory {
         let mut alerts = Vec::new();
         if report.verdict == Verdict::Unknown && stage.is_none() {
             self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
+            if let Some(suspicion) = &mut self.suspicion {
+                suspicion.bad.retain(|bad| !is_seen_well(&bad.what, report));
+            }
             alerts.extend(self.stay_blind(report, policy));
             if let Some(incident) = &mut self.incident {
                 alerts.extend(incident.last(None, report, policy));
             }
         } else {
-            alerts.extend(self.see_again(report, policy));
+            if !self.may_be_a_lost_question(stage, report, policy) {
+                alerts.extend(self.see_again(report, policy));
+            }
             if let Some(stage) = stage {
                 self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
                 alerts.extend(self.suspect(stage, report, policy));
@@ -320,6 +330,13 @@ impl Memory {
         Some(alert)
     }
 
+    /// Whether a look would have been unknown but for what one look alone finds degraded: that ends no blindness.
+    fn may_be_a_lost_question(&self, stage: Option<Stage>, report: &Report, policy: &Policy) -> bool {
+        let is_first =
+            self.suspicion.as_ref().is_none_or(|suspicion| !policy.goes_on(suspicion.last, report.at));
+        stage == Some(Stage::Degraded) && report.identity.status == ProviderStatus::Unknown && is_first
+    }
+
     /// Something is known at this look.
     fn see_again(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
         self.blind_since = None;
@@ -414,33 +431,43 @@ impl Suspicion {
 /// What is bad at a look, and since when: servers by address, and causes that no server shows. One passing fault after
 /// another, at different servers, makes none that lasts.
 fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
-    let mut servers = Vec::new();
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut records = Vec::new();
     for record in &report.records {
         for finding in record.findings.iter().filter(|finding| finding.state != State::Holds) {
             let vantage = &finding.observation.vantage;
             if vantage.is_authoritative() {
-                servers.push(vantage.address().to_string());
+                let how = seen.entry(vantage.address().to_string()).or_default();
+                how.extend(finding.state.as_str().chars().next());
                 records.push(&record.expected.name);
             }
         }
     }
     let is_shown = |cause: &&Diagnosis| cause.records.iter().any(|record| records.contains(&record));
     let causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown && !is_shown(cause));
-    servers.extend(causes.map(|cause| cause.cause.code().to_owned()));
-    servers.sort_unstable();
-    servers.dedup();
-    let mut bad: Vec<Bad> = servers
+    seen.extend(causes.map(|cause| (cause.cause.code().to_owned(), String::new())));
+    let mut bad: Vec<Bad> = seen
         .into_iter()
-        .map(|what| {
-            let since = before.iter().find(|bad| bad.what == what).map_or(report.at, |bad| bad.since);
-            Bad { what, since }
+        .map(|(what, mut how)| {
+            how.truncate(MOST_AFFECTED);
+            let before = before.iter().find(|bad| bad.what == what);
+            // A second look makes it sure, and where it finds it bad in another way, it is bad since then.
+            let since = before.filter(|bad| bad.is_sure || bad.how == how).map_or(report.at, |bad| bad.since);
+            Bad { what, how, since, is_sure: before.is_some() }
         })
         .collect();
     // What has lasted longest is what decides.
     bad.sort_by_key(|bad| bad.since);
     bad.truncate(MOST_AFFECTED);
     bad
+}
+
+/// Whether a look that comes to nothing shows all the same that a server is well.
+fn is_seen_well(server: &str, report: &Report) -> bool {
+    let findings = report.records.iter().flat_map(|record| &record.findings);
+    let mut there =
+        findings.filter(|finding| finding.observation.vantage.address().to_string() == server).peekable();
+    there.peek().is_some() && there.all(|finding| finding.state == State::Holds)
 }
 
 /// What fails at a look: records by name, and where a cause has none, the cause.

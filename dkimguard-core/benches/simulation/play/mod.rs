@@ -41,12 +41,16 @@ pub(crate) struct Lives {
 }
 
 impl Lives {
-    /// Plays them, on all processors.
+    /// Plays them under the default policy, on all processors.
     pub(crate) fn play(self) -> Score {
+        self.play_under(&Policy::default())
+    }
+
+    pub(crate) fn play_under(self, policy: &Policy) -> Score {
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
         std::thread::scope(|scope| {
             let parts: Vec<_> =
-                (0..threads).map(|first| scope.spawn(move || self.part(first, threads))).collect();
+                (0..threads).map(|first| scope.spawn(move || self.part(policy, first, threads))).collect();
             let mut score = Score::default();
             for part in parts {
                 score.merge(part.join().expect("no life panics"));
@@ -55,15 +59,14 @@ impl Lives {
         })
     }
 
-    fn part(self, first: u64, step: u64) -> Score {
+    fn part(self, policy: &Policy, first: u64, step: u64) -> Score {
         let (mut reports, mut answers) = (Reports::default(), naive::Answers::default());
-        let policy = Policy::default();
         let mut score = Score::default();
         for domain in (first..self.domains).step_by(usize::try_from(step).unwrap_or(1)) {
             let timeline = self.timeline(domain);
             let promise = if self.guarded == Guarded::Few { Promise::FEW } else { Promise::MANY };
             let truth = Truth::of(&timeline, promise);
-            let watched = self.watch(&timeline, &policy, domain, Pace::Jump).play(&mut reports);
+            let watched = self.watch(&timeline, policy, domain, Pace::Jump).play(&mut reports);
             let alarms = naive::play(&timeline, self.seed ^ domain, &mut answers);
             score.add(&timeline, &truth, &watched, &alarms);
         }

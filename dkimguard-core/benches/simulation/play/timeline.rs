@@ -54,7 +54,8 @@ impl Timeline {
         while self.skies.get(*cursor + 1).is_some_and(|(next, _)| *next as f64 <= time) {
             *cursor += 1;
         }
-        (&self.skies[*cursor].1, self.skies.get(*cursor + 1).map_or(self.end, |(next, _)| *next))
+        let next = self.skies.get(*cursor + 1).map_or(self.end, |(next, _)| *next);
+        (&self.skies[*cursor].1, next.min(self.end))
     }
 
     /// Each sky with the times from and until which it holds.

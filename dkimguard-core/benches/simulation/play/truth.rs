@@ -141,8 +141,6 @@ pub(crate) struct Truth {
 
 impl Truth {
     pub(crate) fn of(timeline: &Timeline, promise: Promise) -> Self {
-        let blind = joined(timeline, INTERVAL, blind_by);
-        let critical = joined(timeline, JOINED, critical_by);
         let unseen: Vec<(i64, i64)> = joined(timeline, 0, |sky| {
             (blind_by(sky).is_some() || sky.unheard).then_some(Kind::BlindProvider)
         })
@@ -150,18 +148,21 @@ impl Truth {
         .map(|(_, from, until)| (from, until))
         .collect();
         let mut stretches = Vec::new();
-        let mut add = |found: Vec<(Kind, i64, i64)>, lasts: i64| {
-            stretches.extend(found.into_iter().map(|(kind, from, until)| {
+        let mut add = |gap: i64, lasts: i64, is: &dyn Fn(&Sky) -> Option<Kind>| {
+            let pieces = joined(timeline, 0, is);
+            stretches.extend(joined(timeline, gap, is).into_iter().map(|(kind, from, until)| {
                 let concern = kind.concern();
-                let longest = match concern {
-                    Concern::Blind => until - from,
-                    _ => longest_piece(from, until, &unseen),
-                };
-                let is_due = longest >= promise.due(concern);
+                // What was well in between may have been seen so, however shortly.
+                let within = pieces.iter().filter(|(_, begin, end)| from <= *begin && *end <= until);
+                let longest = within.map(|&(_, begin, end)| match concern {
+                    Concern::Blind => end - begin,
+                    _ => longest_piece(begin, end, &unseen),
+                });
+                let is_due = longest.max().is_some_and(|longest| longest >= promise.due(concern));
                 Stretch { kind, from, until, right_from: from + lasts, is_due }
             }));
         };
-        add(critical, FAILING);
+        add(JOINED, FAILING, &critical_by);
         let servers = timeline.skies.first().map_or(0, |(_, sky)| sky.servers);
         let mut flaps = Vec::new();
         for server in 0..servers {
@@ -169,7 +170,7 @@ impl Truth {
                 let kind = if sky.down & (1 << server) != 0 { Kind::ServerDown } else { Kind::ServerStale };
                 (sky.is_bad(server) && !sky.host_down).then_some(kind)
             };
-            add(joined(timeline, JOINED, bad), DEGRADED);
+            add(JOINED, DEGRADED, &bad);
             let spells: Vec<i64> = joined(timeline, 0, |sky| sky.is_bad(server).then_some(Kind::ServerDown))
                 .into_iter()
                 .filter(|(_, from, until)| until - from >= FLAP)
@@ -178,8 +179,8 @@ impl Truth {
             let often = spells.windows(FLAPS).filter(|window| window[FLAPS - 1] - window[0] <= DAY);
             flaps.extend(often.map(|window| (window[FLAPS - 1] + FLAP, window[0] + DAY)));
         }
-        add(joined(timeline, JOINED, |sky| is_behind(sky).then_some(Kind::Behind)), DEGRADED);
-        add(blind, BLIND);
+        add(JOINED, DEGRADED, &|sky: &Sky| is_behind(sky).then_some(Kind::Behind));
+        add(INTERVAL, BLIND, &blind_by);
         for flapping in &timeline.flapping {
             let within = |at: i64| at >= flapping.from && at < flapping.until;
             let Some(&(from, _)) = flaps.iter().find(|(from, _)| within(*from)) else { continue };
