@@ -114,6 +114,15 @@ impl Account {
         aws_sdk_cloudtrail::Client::from_conf(config.build())
     }
 
+    /// The client of SNS in a region. It tries once, as that of SES does.
+    pub(crate) fn sns(&self, region: &Region) -> aws_sdk_sns::Client {
+        let config = aws_sdk_sns::config::Builder::from(&self.config)
+            .region(SdkRegion::new(region.to_string()))
+            .retry_config(RetryConfig::disabled())
+            .retry_partition(self.retries.clone());
+        aws_sdk_sns::Client::from_conf(config.build())
+    }
+
     /// The client of SES v1 in a region. It tries once: each try needs a turn, and the SDK takes none.
     pub(crate) fn ses_v1(&self, region: &Region) -> aws_sdk_ses::Client {
         let config = aws_sdk_ses::config::Builder::from(&self.config)

@@ -28,6 +28,8 @@ use crate::region::{ParseRegionError, Region};
 use crate::role::RoleArn;
 use crate::route53::Route53;
 use crate::ses::{Holding, Place, SesSource};
+use crate::sns::Sns;
+use crate::topic::TopicArn;
 
 /// How long this machine's metadata service may take; where there is none, nothing answers.
 const METADATA: Duration = Duration::from_secs(1);
@@ -38,6 +40,7 @@ pub struct Aws {
     ses: SesSource,
     route53: Route53,
     cloudtrail: CloudTrail,
+    accounts: Result<Vec<Arc<Account>>, ConfigError>,
 }
 
 impl Aws {
@@ -52,7 +55,8 @@ impl Aws {
             Err(error) => Self {
                 ses: SesSource::without_places(error.clone()),
                 route53: Route53::without_accounts(error.clone()),
-                cloudtrail: CloudTrail::without_accounts(error),
+                cloudtrail: CloudTrail::without_accounts(error.clone()),
+                accounts: Err(error),
             },
         }
     }
@@ -75,6 +79,11 @@ impl Aws {
     /// What CloudTrail tells of changes in all these accounts.
     pub fn cloudtrail(&self) -> CloudTrail {
         self.cloudtrail.clone()
+    }
+
+    /// Whoever is subscribed to this topic, as a notifier.
+    pub fn sns(&self, topic: TopicArn) -> Sns {
+        Sns::to(topic, &self.accounts)
     }
 }
 
@@ -161,18 +170,19 @@ impl AwsBuilder {
         let cloudtrail = CloudTrail::over(&accounts, home.global());
         // Two roles of one account share its limit.
         let mut paces = HashMap::new();
-        let holdings = accounts.into_iter().map(|account| {
+        let holdings = accounts.iter().map(|account| {
             let number = account.number().map(str::to_owned);
             let places = regions.iter().map(|region| {
                 let pace = paces
                     .entry((number.clone(), region.clone()))
                     .or_insert_with(|| Arc::new(Pace::of_ses()))
                     .clone();
-                Place::new(&account, region.clone(), pace)
+                Place::new(account, region.clone(), pace)
             });
-            Holding::new(places.collect(), Arc::clone(&account))
+            Holding::new(places.collect(), Arc::clone(account))
         });
-        Ok(Aws { ses: SesSource::over(holdings.collect()), route53, cloudtrail })
+        let ses = SesSource::over(holdings.collect());
+        Ok(Aws { ses, route53, cloudtrail, accounts: Ok(accounts) })
     }
 
     async fn regions(&self, metadata: &imds::Client) -> Result<Vec<Region>, ConfigError> {
@@ -242,9 +252,10 @@ fn check_endpoints(given: Option<&str>, config: &SdkConfig) -> Result<(), Config
     };
     let urls: Vec<String> = match given {
         Some(url) => vec![url.to_owned()],
-        None => {
-            ["SES", "SESv2", "STS", "Route 53", "CloudTrail"].into_iter().filter_map(configured).collect()
-        }
+        None => ["SES", "SESv2", "STS", "Route 53", "CloudTrail", "SNS"]
+            .into_iter()
+            .filter_map(configured)
+            .collect(),
     };
     match urls.into_iter().find(|url| !is_url(url)) {
         Some(url) => Err(ConfigError::BadEndpoint { url }),

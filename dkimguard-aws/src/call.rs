@@ -42,6 +42,8 @@ const SES: Duration = Duration::from_millis(1_112);
 const ROUTE_53: Duration = Duration::from_millis(223);
 /// The same for `LookupEvents` in one account and region: two a second (CloudTrail quotas).
 const CLOUDTRAIL: Duration = Duration::from_millis(556);
+/// The same for `Publish` in one region: SNS allows thousands a second, shared with whatever else the account sends.
+const SNS: Duration = Duration::from_millis(100);
 
 /// Lets calls through one at a time and evenly spaced. Every try takes a turn of its own.
 #[derive(Debug)]
@@ -58,6 +60,10 @@ impl Pace {
 
     pub(crate) fn of_cloudtrail() -> Self {
         Self::every(CLOUDTRAIL)
+    }
+
+    pub(crate) fn of_sns() -> Self {
+        Self::every(SNS)
     }
 
     fn every(interval: Duration) -> Self {

@@ -114,6 +114,7 @@ impl Fault {
                 | Operation::GetHostedZone
                 | Operation::ListResourceRecordSets => "Route 53".to_owned(),
                 Operation::LookupEvents => format!("CloudTrail {region}"),
+                Operation::Publish => format!("SNS {region}"),
                 _ => format!("SES {region}"),
             },
             operation: self.operation.action().to_owned(),
@@ -157,9 +158,10 @@ fn kind_of_answer(code: Option<&str>, status: u16) -> ProviderErrorKind {
             | "RegionDisabledException"
             | "UnauthorizedOperation",
         ) => Denied,
-        Some("NotFoundException" | "NoSuchHostedZone") => NotFound,
+        Some("NotFound" | "NotFoundException" | "NoSuchHostedZone") => NotFound,
         Some(
             "RequestLimitExceeded"
+            | "Throttled"
             | "Throttling"
             | "ThrottledException"
             | "ThrottlingException"
@@ -231,6 +233,9 @@ mod tests {
             (Some("AccessDenied"), 403, Denied),
             (Some("NotFoundException"), 404, NotFound),
             (Some("NoSuchHostedZone"), 404, NotFound),
+            (Some("NotFound"), 404, NotFound),
+            (Some("AuthorizationError"), 403, Denied),
+            (Some("Throttled"), 429, Throttled),
             (Some("TooManyRequestsException"), 429, Throttled),
             (Some("Throttling"), 400, Throttled),
             (Some("SomethingNew"), 429, Throttled),

@@ -31,6 +31,7 @@ pub fn hint(error: &ProviderError) -> Option<String> {
             match operation.split(':').next() {
                 Some("route53") => "Route 53 allows five calls a second in an account",
                 Some("cloudtrail") => "CloudTrail allows two such calls a second in an account and region",
+                Some("sns") => "SNS allows thousands of such calls a second in an account and region",
                 _ => "SES allows one such call a second in an account and region",
             }
         )),
@@ -40,6 +41,9 @@ pub fn hint(error: &ProviderError) -> Option<String> {
         ProviderErrorKind::Unusable => Some(
             "if that is not AWS's own answer, look at the proxy settings and at AWS_ENDPOINT_URL".to_owned(),
         ),
+        ProviderErrorKind::NotFound if operation == Operation::Publish.action() => {
+            Some("create the topic, or correct its ARN".to_owned())
+        }
         _ => None,
     }
 }

@@ -1,11 +1,12 @@
-//! dkimguard's ports for Amazon SES, Route 53 and CloudTrail.
+//! dkimguard's ports for Amazon SES, Route 53, CloudTrail and SNS.
 //!
 //! [`Aws`] says which accounts and regions to look at and with whose credentials; over all of them
 //! - [`Aws::ses`] is the [`IdentitySource`](dkimguard_core::ports::IdentitySource): what must be in DNS;
 //! - [`Aws::route53`] is the [`ZoneView`](dkimguard_core::ports::ZoneView): what the hosted zones hold, delegated or not;
-//! - [`Aws::cloudtrail`] is the [`ChangeHistory`](dkimguard_core::ports::ChangeHistory): who changed what.
+//! - [`Aws::cloudtrail`] is the [`ChangeHistory`](dkimguard_core::ports::ChangeHistory): who changed what;
+//! - [`Aws::sns`] is a [`Notifier`](dkimguard_core::ports::Notifier): who is told.
 //!
-//! The last two explain what is wrong. Each may be denied; the others still tell what they can.
+//! Zones and changes explain what is wrong. Each may be denied; the others still tell what they can.
 //!
 //! ```no_run
 //! # async fn look() {
@@ -23,7 +24,7 @@
 //! ```
 //!
 //! # What it calls
-//! Nothing that writes, and nothing before it is needed. One domain costs one `ses:GetEmailIdentity` in each
+//! Nothing that writes, but for `sns:Publish` where a topic is given, and nothing before it is needed. One domain costs one `ses:GetEmailIdentity` in each
 //! account and region, and one `sts:GetCallerIdentity`. All domains cost one `ses:ListEmailIdentities` for a
 //! thousand identities, then for up to [`SesSource::ONE_BY_ONE`] domains a place `ses:GetEmailIdentity` each,
 //! and above that one `ses:GetIdentityDkimAttributes` for a hundred domains and `ses:GetEmailIdentity` only for
@@ -45,6 +46,7 @@
 //! ```
 //! `sts:GetCallerIdentity` works without a permission unless something denies it. Where roles are given
 //! ([`AwsBuilder::with_roles`]), the policy belongs to each role, and the caller needs `sts:AssumeRole` on them.
+//! [`Sns`] needs `sns:Publish` on its topic.
 //! A permission that is missing costs what it would have told, and [`hint`] names it.
 //!
 //! # Features
@@ -63,7 +65,9 @@ mod region;
 mod role;
 mod route53;
 mod ses;
+mod sns;
 mod spelling;
+mod topic;
 
 pub use aws::{Aws, AwsBuilder, ConfigError};
 pub use cloudtrail::CloudTrail;
@@ -73,3 +77,5 @@ pub use region::{ParseRegionError, Region};
 pub use role::{ParseRoleArnError, RoleArn};
 pub use route53::Route53;
 pub use ses::SesSource;
+pub use sns::Sns;
+pub use topic::{ParseTopicArnError, TopicArn};

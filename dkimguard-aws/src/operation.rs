@@ -26,6 +26,8 @@ pub(crate) enum Operation {
     ListResourceRecordSets,
     /// CloudTrail: the latest events with an attribute.
     LookupEvents,
+    /// SNS: an alert for the subscribers of a topic; the one call that isn't for looking.
+    Publish,
 }
 
 impl Operation {
@@ -41,6 +43,7 @@ impl Operation {
             Self::GetHostedZone => "route53:GetHostedZone",
             Self::ListResourceRecordSets => "route53:ListResourceRecordSets",
             Self::LookupEvents => "cloudtrail:LookupEvents",
+            Self::Publish => "sns:Publish",
         }
     }
 }
@@ -55,11 +58,11 @@ impl fmt::Display for Operation {
 mod tests {
     use super::{Operation, READ_ONLY_POLICY};
 
-    /// The calls that are made inside an account. A new one must be added here, or `listed` doesn't compile.
+    /// The calls that look, inside an account. A new one must be added here, or `listed` doesn't compile.
     fn inside_an_account() -> Vec<&'static str> {
         use Operation::{
             AssumeRole, GetCallerIdentity, GetEmailIdentity, GetHostedZone, GetIdentityDkimAttributes,
-            ListEmailIdentities, ListHostedZonesByName, ListResourceRecordSets, LookupEvents,
+            ListEmailIdentities, ListHostedZonesByName, ListResourceRecordSets, LookupEvents, Publish,
         };
         let all = [
             LookupEvents,
@@ -71,6 +74,7 @@ mod tests {
             ListEmailIdentities,
             GetCallerIdentity,
             AssumeRole,
+            Publish,
         ];
         let listed = |operation| match operation {
             LookupEvents
@@ -81,7 +85,7 @@ mod tests {
             | ListEmailIdentities
             | GetEmailIdentity
             | GetIdentityDkimAttributes => true,
-            AssumeRole => false,
+            AssumeRole | Publish => false,
         };
         all.into_iter().filter(|operation| listed(*operation)).map(Operation::action).collect()
     }

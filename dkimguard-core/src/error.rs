@@ -202,6 +202,12 @@ pub struct NotifyError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
 /// As much of a foreign text as an error shows, in characters.
 const EXCERPT: usize = 80;
 

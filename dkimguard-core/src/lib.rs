@@ -31,6 +31,7 @@
 //!   `look::hickory`.
 //! - [`judge`]: findings, diagnoses, the verdict, the report. No I/O.
 //! - [`guard`]: what is remembered from look to look, when somebody is told, and the loop (feature `guard`).
+//! - `notify`: who is told, and how (features `webhook` and `command`).
 //! - [`publish`]: records to publish, in the forms that DNS hosts take.
 //! - `testing`: fakes, and a lab of name servers on loopback (feature `testing`).
 //!
@@ -64,6 +65,8 @@
 //!   engine for every kind of place.
 //! - `guard`: the loop that keeps looking. Needs Tokio.
 //! - `sqlite`: what a guard remembers, in a file that several processes may share. Needs a C compiler.
+//! - `webhook`: alerts over HTTPS. Needs Tokio.
+//! - `command`: alerts for a program, and as lines of JSON. Needs Tokio.
 //! - `file`: identities from files.
 //! - `testing`: fakes and the lab.
 
@@ -79,6 +82,8 @@ pub mod look;
 pub mod name;
 #[cfg(feature = "notice")]
 pub mod notice;
+#[cfg(any(feature = "webhook", feature = "command"))]
+pub mod notify;
 pub mod ports;
 pub mod publish;
 pub mod record;

@@ -95,6 +95,18 @@ impl Peer {
         self.request("POST", "events", &asked.to_string());
     }
 
+    /// Makes a topic of SNS, and gives its ARN.
+    pub(crate) fn add_topic(&self, account: &str, region: &str, name: &str) -> String {
+        let asked = json!({ "account": account, "region": region, "name": name });
+        let arn = self.request("POST", "topics", &asked.to_string());
+        arn.as_str().expect("an ARN").to_owned()
+    }
+
+    /// What was published to a topic: `message`, `subject` and `attributes` each.
+    pub(crate) fn messages(&self, topic: &str) -> Value {
+        self.request("GET", &format!("messages?topic={topic}"), "")
+    }
+
     /// Adds a fault: an object without the account.
     pub(crate) fn add_fault(&self, account: &str, mut fault: Value) {
         fault["account"] = json!(account);

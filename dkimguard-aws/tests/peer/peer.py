@@ -26,6 +26,10 @@ digits of an account belongs to that account; AssumeRole leads into the account 
   POST /_peer/limits      {"account", "rate", "burst", ["service": "ses", "route53" or "cloudtrail"]}
         A token bucket for a service in each region of the account: calls a second, and calls at once; v1 and v2 of
         SES, which is what is meant if none is named, together.
+  POST /_peer/topics      {"account", "region", "name"}
+        A topic of SNS; the answer is its ARN.
+  GET  /_peer/messages?topic=ARN
+        What was published to it: [{"message", "subject", "attributes": {name: value}}].
   GET  /_peer/calls?account=A
         The calls so far: [{"operation", "region", "account", "at", "outcome", "names"}].
 """
@@ -55,6 +59,7 @@ from moto.route53.responses import Route53
 from moto.ses.exceptions import NotFoundException
 from moto.ses.responses import EmailResponse
 from moto.sesv2.responses import SESV2Response
+from moto.sns.models import sns_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 LOCK = threading.RLock()
@@ -338,6 +343,19 @@ def lookup_events(self):
 CloudTrailResponse.lookup_events = lookup_events
 
 
+# SNS, as moto has it.
+
+
+def messages(topic):
+    _, _, _, region, account, _ = topic.split(":")
+    sent = sns_backends[account][region].topics[topic].sent_notifications
+    values = lambda attributes: {name: each["Value"] for name, each in (attributes or {}).items()}
+    return [
+        {"message": message, "subject": subject, "attributes": values(attributes)}
+        for _, message, subject, attributes, _ in sent
+    ]
+
+
 # What stands before AWS: the log, the limits, the faults.
 
 
@@ -497,6 +515,10 @@ def administer(environ, start_response, body):
             FAULTS[asked["account"]].append(asked)
         elif what == "limits":
             LIMITS[asked["account"], asked.get("service", "ses")] = (asked["rate"], asked["burst"])
+        elif what == "topics":
+            told = sns_backends[asked["account"]][asked["region"]].create_topic(asked["name"]).arn
+        elif what == "messages":
+            told = messages(parse_qs(environ["QUERY_STRING"])["topic"][0])
         elif what == "calls":
             account = parse_qs(environ["QUERY_STRING"])["account"][0]
             told = [call for call in CALLS if call["account"] == account]

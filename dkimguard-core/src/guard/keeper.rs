@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::delivery::Delivery;
 use super::{Alert, AlertEvent, IncidentId, IncidentKind, Memory, Severity};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 use crate::identity::IdentityId;
 use crate::judge::Verdict;
 use crate::ports::{Revision, Store};
@@ -126,10 +126,8 @@ impl Keeper {
         if state.fault.is_some() {
             return;
         }
-        let because = std::iter::successors(std::error::Error::source(error), |error| error.source());
-        let what = because.fold(error.to_string(), |text, error| format!("{text}: {error}"));
         let incident = IncidentId::new(OWN_ID, IncidentKind::Store, at);
-        let fault = Fault { incident, opened_at: at, what };
+        let fault = Fault { incident, opened_at: at, what: chain(error) };
         state.own.add(fault.alert(AlertEvent::Opened, at));
         state.fault = Some(fault);
     }

@@ -11,8 +11,7 @@ use jiff::Timestamp;
 
 use super::delivery::{Batch, Outcome};
 use super::keeper::Keeper;
-use super::{Alert, Policy, Timer};
-use crate::error::ProviderError;
+use super::{Alert, Memory, Policy, Timer};
 use crate::identity::{Identity, IdentityId, ProviderStatus};
 use crate::judge::{Depth, Gap, Port, Report};
 use crate::look::Look;
@@ -110,9 +109,8 @@ impl Visitor {
         let (batches, due) = match &id {
             Some(id) => {
                 let claim = self.keeper.update(id, at, |mut memory| {
-                    let batches = memory.claim(&self.names, &self.policy, at);
-                    let due = memory.delivery_due(&self.names, &self.policy, at);
-                    (memory, (batches, due))
+                    let claimed = self.claim(&mut memory, at);
+                    (memory, claimed)
                 });
                 self.guarded(claim).await.unwrap_or_default()
             }
@@ -125,6 +123,12 @@ impl Visitor {
             return Delivered { id, next: due };
         }
         self.deliver(id, batches).await
+    }
+
+    /// Takes what this instance is to deliver now, and says when the next delivery is due.
+    fn claim(&self, memory: &mut Memory, at: Timestamp) -> (Vec<Batch>, Option<Timestamp>) {
+        let batches = memory.claim(&self.names, &self.policy, at);
+        (batches, memory.delivery_due(&self.names, &self.policy, at))
     }
 
     async fn deliver_batch(&self, batch: Batch) -> Outcome {
@@ -181,7 +185,7 @@ impl Visitor {
         for answer in self.source.find(domain).await {
             match answer {
                 Ok(identity) => found.push(identity),
-                Err(error) => gaps.push(gap(&error)),
+                Err(error) => gaps.push(Gap::of_failure(Port::IdentitySource, &error)),
             }
         }
         let is_found = |known: &&Identity| found.iter().any(|found| found.id == known.id);
@@ -222,8 +226,7 @@ impl Visitor {
         let at = report.at;
         let settled = self.keeper.update(&stranger.id, at, |memory| {
             let (mut memory, alerts) = memory.settle(&report);
-            let batches = memory.claim(&self.names, &self.policy, at);
-            let due = memory.delivery_due(&self.names, &self.policy, at);
+            let (batches, due) = self.claim(&mut memory, at);
             (memory, (alerts, batches, due))
         });
         let (alerts, batches, delivery_due) = settled.await;
@@ -243,18 +246,20 @@ impl Visitor {
             self.look.take_with(identity, witnesses, depth, at, seed)
         };
         let mut report = take(now.clone(), depth).await;
-        if report.is_unexpected() && now.status != ProviderStatus::Unknown {
-            let (detailed, unheard) = match self.source.details(&now).await {
-                Ok(detailed) => (detailed, None),
-                Err(error) => (now.clone(), Some(gap(&error))),
+        if report.is_unexpected() {
+            let (detailed, unheard) = match &now.status {
+                // The source was asked already, and couldn't tell.
+                ProviderStatus::Unknown => (now.clone(), None),
+                _ => match self.source.details(&now).await {
+                    Ok(detailed) => (detailed, None),
+                    Err(error) => (now.clone(), Some(Gap::of_failure(Port::IdentitySource, &error))),
+                },
             };
             let closer = self.policy.closer(depth);
             if detailed != now || closer != depth {
                 report = take(detailed, closer).await;
             }
             report.gaps.extend(unheard);
-        } else if report.is_unexpected() && self.policy.closer(depth) != depth {
-            report = take(now, self.policy.closer(depth)).await;
         }
         report.gaps.extend(gaps.iter().cloned());
         self.note(identity, report).await
@@ -284,8 +289,7 @@ impl Visitor {
             if self.names.is_empty() {
                 memory.drop_alerts(&alerts);
             }
-            let batches = memory.claim(&self.names, &self.policy, at);
-            let due = memory.delivery_due(&self.names, &self.policy, at);
+            let (batches, due) = self.claim(&mut memory, at);
             let next_look = self.policy.next_look(&memory, chance);
             (memory, (next_look, alerts, batches, due))
         });
@@ -318,11 +322,4 @@ fn strangers<'a>(domain: &'a Name, known: &'a [Identity]) -> impl Iterator<Item 
     };
     let none = known.is_empty().then(stranger);
     known.iter().cloned().chain(none)
-}
-
-/// What an error of the source leaves unknown.
-fn gap(error: &ProviderError) -> Gap {
-    let because = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    let detail = because.fold(error.to_string(), |text, error| format!("{text}: {error}"));
-    Gap { port: Port::IdentitySource, detail, transient: error.is_transient() }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::diagnosis::Evidence;
 use super::finding::State;
+use crate::error::{ProviderError, chain};
 use crate::look::Basis;
 
 /// Something that could not be looked at. It lowers certainty and is never read as an absence.
@@ -17,6 +18,13 @@ pub struct Gap {
     pub detail: String,
     /// Whether it may heal by itself.
     pub transient: bool,
+}
+
+impl Gap {
+    /// What a failed call leaves unknown.
+    pub(crate) fn of_failure(port: Port, error: &ProviderError) -> Self {
+        Self { port, detail: chain(error), transient: error.is_transient() }
+    }
 }
 
 impl fmt::Display for Gap {

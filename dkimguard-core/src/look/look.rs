@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::premise::survey_supposing;
 use super::survey::{Survey, glance, survey};
 use super::{Places, Premise};
-use crate::error::{ParseNameError, ProviderError};
+use crate::error::ParseNameError;
 use crate::identity::{Expected, Identity};
 use crate::judge::{Depth, Gap, Port, Report, Witnesses};
 use crate::name::Name;
@@ -113,7 +113,7 @@ impl Look {
                     identity.domain().child("_domainkey").unwrap_or_else(|_| identity.domain().clone());
                 match zones.zones(&zone, &below).await {
                     Ok(found) => witnesses.zones.extend(found),
-                    Err(error) => gaps.push(gap(Port::ZoneView, &error)),
+                    Err(error) => gaps.push(Gap::of_failure(Port::ZoneView, &error)),
                 }
             }
         }
@@ -127,7 +127,7 @@ impl Look {
                         Gap { port: Port::ChangeHistory, detail, transient: false }
                     }));
                 }
-                Err(error) => gaps.push(gap(Port::ChangeHistory, &error)),
+                Err(error) => gaps.push(Gap::of_failure(Port::ChangeHistory, &error)),
             }
         }
         gaps
@@ -158,12 +158,4 @@ fn zones_of_interest(domain: &Name, survey: &Survey) -> Vec<Name> {
         names.push(domain.clone());
     }
     names
-}
-
-/// What a failed call leaves unknown.
-fn gap(port: Port, error: &ProviderError) -> Gap {
-    let because = std::iter::successors(std::error::Error::source(error), |error| error.source())
-        .map(|error| format!(": {error}"))
-        .collect::<String>();
-    Gap { port, detail: format!("{error}{because}"), transient: error.is_transient() }
 }
