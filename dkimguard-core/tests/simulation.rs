@@ -9,7 +9,7 @@ use std::time::Duration;
 use dkimguard_core::guard::Policy;
 
 use play::guard::{Pace, Reports, difference};
-use play::score::{Score, percentile};
+use play::score::{OfKind, Score, percentile};
 use play::{Guarded, Lives};
 
 const FEW: Lives = Lives { seed: 7, domains: 40, years: 1, guarded: Guarded::Few };
@@ -22,9 +22,10 @@ fn assert_no_false_alarm_and_none_missed(score: &Score) {
         "{score}\n{}",
         score.examples.join("\n")
     );
-    assert!(score.sum(|of| of.due) > 10, "too little goes wrong to show anything:\n{score}");
+    assert!(score.sum(OfKind::due) > 10, "too little goes wrong to show anything:\n{score}");
     assert!(percentile(&score.critical_looks(), 50) <= 2.0, "{score}");
-    assert!(!score.grace.is_empty() && percentile(&score.grace, 0) >= 0.95, "{score}");
+    assert!(percentile(&score.looks_since_right(), 50) <= 2.0, "{score}");
+    assert!(!score.grace().is_empty() && percentile(&score.grace(), 0) >= 0.95, "{score}");
 }
 
 #[test]
@@ -60,7 +61,7 @@ fn a_slow_guard_misses_incidents() {
     slow.degraded_after = 4 * slow.interval;
     slow.blind_after = slow.interval;
     let score = SOME.play_under(&slow);
-    assert!(score.sum(|of| of.missed) * 2 > score.sum(|of| of.due), "{score}");
+    assert!(score.sum(|of| of.told) * 2 < score.sum(|of| of.all), "{score}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::delivery::Delivery;
 #[cfg(feature = "guard")]
 use super::delivery::{Batch, Outcome};
 use super::incident::{Incident, Stage};
-use super::past::Past;
+use super::past::{DAY, Past};
 use super::policy::after;
 use super::{Alert, IncidentKind, Policy};
 use crate::identity::{Identity, ProviderStatus};
@@ -47,6 +47,8 @@ pub struct Memory {
     selectors: Vec<Name>,
     earlier_selectors: VecDeque<Name>,
     past: Past,
+    /// The last look that found a server bad, for whatever reason.
+    bad_at: Option<Timestamp>,
     delivery: Delivery,
 }
 
@@ -200,9 +202,10 @@ impl Memory {
         self.unhealthy_looks > 0 || self.incident.is_some() || self.blindness.is_some()
     }
 
-    /// Whether a server was bad within the last day.
-    pub(super) fn was_bad_lately(&self) -> bool {
-        !self.past.is_empty()
+    /// Whether a look found a server bad within the last day, so that looks go on being full ones: what comes and goes
+    /// is seen only by whoever looks closely when it has just gone.
+    pub fn was_bad_lately(&self, at: Timestamp) -> bool {
+        self.bad_at.is_some_and(|bad_at| bad_at <= at && at.duration_since(bad_at) <= DAY)
     }
 
     /// The alerts that some notifier hasn't been given yet, in their order.
@@ -299,8 +302,11 @@ impl Memory {
         if *status == ProviderStatus::Success {
             self.notice = None;
         }
-        if !selectors.is_empty() {
-            let now: Vec<Name> = selectors.iter().map(|selector| selector.label.clone()).collect();
+        let now: Vec<Name> = selectors.iter().map(|selector| selector.label.clone()).collect();
+        // How records stood that weren't asked for yet isn't known.
+        let is_known = self.selectors == now && self.verdict != Some(Verdict::Unknown);
+        let before = self.full_look_at.filter(|_| is_known);
+        if !now.is_empty() {
             let gone = self.selectors.iter().filter(|before| !now.contains(before)).cloned();
             self.earlier_selectors.extend(gone);
             self.earlier_selectors.retain(|earlier| !now.contains(earlier));
@@ -311,7 +317,14 @@ impl Memory {
                 self.selectors = now;
             }
         }
-        self.past.add(report, policy);
+        self.past.add(report, before, policy);
+        let mut findings = report.records.iter().flat_map(|record| &record.findings);
+        if findings.any(|found| found.observation.vantage.is_authoritative() && found.state != State::Holds) {
+            self.bad_at = Some(report.at);
+        } else {
+            // What is long ago, or lies ahead since a clock was wrong, says nothing any more.
+            self.bad_at = self.bad_at.filter(|_| self.was_bad_lately(report.at));
+        }
     }
 
     /// Nothing is known at this look.

@@ -90,8 +90,7 @@ impl Policy {
             Depths::Full => Depth::Full,
             Depths::Quick => Depth::Quick,
             Depths::Auto if identities <= self.full_up_to => Depth::Full,
-            // What comes and goes is seen only by whoever looks closely when it has just gone.
-            Depths::Auto if memory.is_unsettled() || memory.was_bad_lately() => Depth::Full,
+            Depths::Auto if memory.is_unsettled() || memory.was_bad_lately(at) => Depth::Full,
             Depths::Auto => match memory.full_look_at() {
                 // One that lies ahead comes from a clock that was wrong.
                 Some(last) if last <= at && after(last, self.full_interval) > at => Depth::Quick,

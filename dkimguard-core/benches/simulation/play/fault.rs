@@ -87,21 +87,14 @@ const TABLE: &[Row] = &[
     Row { what: |_, _| What::NewTokens, of: Of::Domain, per_year: 0.05, minutes: 720.0, spread: 1.0 },
 ];
 
-/// How often a year a domain has a server that comes and goes, and for how many minutes that lasts.
-const FLAPPING: (f64, f64, f64) = (0.05, 2880.0, 0.5);
-/// For how many minutes such a server is down, and then up.
+/// How often a year a domain has a server that comes and goes, or that lacks records every now and then, and for how
+/// many minutes that lasts.
+const FLAPPING: (f64, f64, f64) = (0.1, 2880.0, 0.5);
+/// For how many minutes such a server is bad, and then well.
 const FLAPS: [(f64, f64); 2] = [(5.0, 0.5), (15.0, 0.5)];
 
-/// A server that comes and goes, from one time until another.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flapping {
-    pub(crate) server: u8,
-    pub(crate) from: i64,
-    pub(crate) until: i64,
-}
-
 /// All that goes wrong with a domain of so many servers.
-pub(crate) fn draw(rng: &mut Rng, servers: u8, end: i64) -> (Vec<Fault>, Vec<Flapping>) {
+pub(crate) fn draw(rng: &mut Rng, servers: u8, end: i64) -> Vec<Fault> {
     let mut faults = Vec::new();
     for row in TABLE {
         let count = match row.of {
@@ -122,23 +115,22 @@ pub(crate) fn draw(rng: &mut Rng, servers: u8, end: i64) -> (Vec<Fault>, Vec<Fla
             }
         }
     }
-    let mut flapping = Vec::new();
     let (per_year, minutes, spread) = FLAPPING;
     let mut from = until_next(rng, YEAR as f64 / per_year);
     while from < end {
         let until = from + lasting(rng, minutes, spread);
         let server = rng.u8(0..servers);
-        flapping.push(Flapping { server, from, until });
+        let what = if rng.bool() { What::ServerDown(server) } else { What::Stale(server, some(rng)) };
         let mut at = from;
         while at < until {
             let [down, up] = FLAPS.map(|(minutes, spread)| lasting(rng, minutes, spread).max(MINUTE));
-            faults.push(Fault { from: at, until: at + down, what: What::ServerDown(server) });
+            faults.push(Fault { from: at, until: at + down, what });
             at += down + up;
         }
         from = until + until_next(rng, YEAR as f64 / per_year);
     }
     faults.sort_by_key(|fault| fault.from);
-    (faults, flapping)
+    faults
 }
 
 /// One record.

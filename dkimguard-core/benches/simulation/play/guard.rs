@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::chance::of_look;
 use super::fault::{LOST_QUESTION, QUESTIONS};
-use super::sky::{How, Lost, RECORDS, RESOLVERS, Sky, resolvers};
+use super::sky::{How, Lost, RECORDS, RESOLVERS, Sky, resolver_address, resolvers};
 use super::timeline::Timeline;
 
 /// When a life begins.
@@ -37,6 +37,8 @@ struct Circumstances {
     lost: Option<Lost>,
     depth: Depth,
     turn: u64,
+    /// Which server the resolvers ask first.
+    first: u8,
     earlier: Vec<Name>,
 }
 
@@ -53,10 +55,12 @@ pub(crate) struct Reports {
 pub(crate) struct Watched {
     /// When, in seconds from the start, and what it told.
     pub(crate) alerts: Vec<(f64, Alert)>,
-    /// When it looked, but for the looks that were left out.
-    pub(crate) looks: Vec<f64>,
+    /// When it looked, and how thoroughly, but for the looks that were left out.
+    pub(crate) looks: Vec<(f64, Depth)>,
     /// All looks, those that were left out included.
     pub(crate) all_looks: u64,
+    /// How many of them were full ones.
+    pub(crate) full_looks: u64,
     pub(crate) memory: Memory,
 }
 
@@ -72,28 +76,40 @@ pub(crate) struct Watch<'a> {
 impl Watch<'_> {
     pub(crate) fn play(&self, reports: &mut Reports) -> Watched {
         let end = at(self.timeline.end as f64);
-        let mut watched =
-            Watched { alerts: Vec::new(), looks: Vec::new(), all_looks: 0, memory: Memory::default() };
+        let mut watched = Watched {
+            alerts: Vec::new(),
+            looks: Vec::new(),
+            all_looks: 0,
+            full_looks: 0,
+            memory: Memory::default(),
+        };
         let mut cursor = 0;
         let mut now = at(of_look(self.seed, u64::MAX) * 900.0);
         while now < end {
             let (sky, until) = self.timeline.at(seconds(now), &mut cursor);
             let sky = sky.clone();
             if self.pace == Pace::Jump && sky.is_clear() {
-                (now, watched.all_looks) = self.jump(&watched.memory, &sky, until, now, watched.all_looks);
+                let before = watched.all_looks;
+                let full;
+                (now, watched.all_looks, full) = self.jump(&watched.memory, &sky, until, now, before);
+                watched.full_looks += if self.is_few() { watched.all_looks - before } else { full };
             }
             let lost = self.lost(&sky, watched.all_looks);
             let depth = self.policy.depth(&watched.memory, self.domains, now);
             let turn = of_look(self.seed ^ 1, watched.all_looks);
             let turn = (turn * f64::from(RESOLVERS)) as u64;
-            let mut report = reports.take(&sky, lost, depth, turn, now, &watched.memory);
+            let first = of_look(self.seed ^ 4, watched.all_looks);
+            let first = (first * f64::from(sky.servers)) as u8;
+            let mut report = reports.take(&sky, lost, depth, (turn, first), now, &watched.memory);
             if depth == Depth::Quick && report.is_unexpected() {
-                report = reports.take(&sky, lost, Depth::Full, turn, now, &watched.memory);
+                report = reports.take(&sky, lost, Depth::Full, (turn, first), now, &watched.memory);
             }
+            let depth = report.depth;
+            watched.full_looks += u64::from(depth == Depth::Full);
             let (memory, alerts) = std::mem::take(&mut watched.memory).advance(report, self.policy);
             watched.alerts.extend(alerts.into_iter().map(|alert| (seconds(now), alert)));
             watched.memory = memory;
-            watched.looks.push(seconds(now));
+            watched.looks.push((seconds(now), depth));
             let chance = self.chance(watched.all_looks);
             watched.all_looks += 1;
             now = self.policy.next_look(&watched.memory, chance).expect("a look was taken");
@@ -101,7 +117,8 @@ impl Watch<'_> {
         watched
     }
 
-    /// The last look, from this one on, of those that would only show again that all is well.
+    /// The last look, from this one on, of those that would only show again that all is well, or before it the last
+    /// full one, which is remembered as such; and how many full ones lie before that.
     fn jump(
         &self,
         memory: &Memory,
@@ -109,25 +126,32 @@ impl Watch<'_> {
         until: i64,
         mut now: Timestamp,
         mut look: u64,
-    ) -> (Timestamp, u64) {
+    ) -> (Timestamp, u64, u64) {
         let is_settled = memory.looked_at().is_some() && !memory.is_unsettled();
-        if !is_settled || !memory.witnesses(&sky.identity()).past.is_empty() {
-            return (now, look);
+        if !is_settled || memory.was_bad_lately(now) {
+            return (now, look, 0);
         }
-        let is_full_anyway = self.policy.depth(memory, self.domains, now) == Depth::Full
-            && self.domains <= self.policy.full_up_to;
-        let changes_nothing = |now: Timestamp, look: u64| {
-            let is_quick = || self.policy.depth(memory, self.domains, now) == Depth::Quick;
-            self.lost(sky, look).is_none() && (is_full_anyway || is_quick())
-        };
-        while changes_nothing(now, look) {
+        let full_interval = SignedDuration::try_from(self.policy.full_interval).expect("an interval is short");
+        let mut full_at = memory.full_look_at();
+        let (mut last_full, mut full) = (None, 0_u64);
+        while self.lost(sky, look).is_none() {
+            if !self.is_few() && full_at.is_none_or(|last| last + full_interval <= now) {
+                full_at = Some(now);
+                last_full = Some((now, look));
+                full += 1;
+            }
             let next = now + self.lengthened(look);
-            if next >= at(until as f64) || !changes_nothing(next, look + 1) {
+            if next >= at(until as f64) || self.lost(sky, look + 1).is_some() {
                 break;
             }
             (now, look) = (next, look + 1);
         }
-        (now, look)
+        let (now, look) = last_full.unwrap_or((now, look));
+        (now, look, full.saturating_sub(1))
+    }
+
+    fn is_few(&self) -> bool {
+        self.domains <= self.policy.full_up_to
     }
 
     /// The interval after a healthy look, as the policy makes it.
@@ -163,15 +187,17 @@ impl Reports {
         sky: &Sky,
         lost: Option<Lost>,
         depth: Depth,
-        turn: u64,
+        (turn, first): (u64, u8),
         now: Timestamp,
         memory: &Memory,
     ) -> &Report {
         let witnesses = memory.witnesses(&sky.identity());
         let since = witnesses.status_first_seen;
         let turn = if depth == Depth::Quick { turn } else { 0 };
+        // Where all servers say the same it is all one which of them is asked.
+        let first = if sky.any_server_stale() { first } else { 0 };
         let earlier = witnesses.earlier_selectors.clone();
-        let circumstances = Circumstances { sky: sky.clone(), lost, depth, turn, earlier };
+        let circumstances = Circumstances { sky: sky.clone(), lost, depth, turn, first, earlier };
         if !witnesses.past.is_empty() {
             // The past is told with its own times, so this report is nobody else's.
             self.taken += 1;
@@ -195,8 +221,14 @@ impl Reports {
 
 /// Takes a look, through the whole pipeline.
 fn take(circumstances: &Circumstances, witnesses: Witnesses, now: Timestamp) -> Report {
-    let Circumstances { sky, lost, depth, turn, .. } = circumstances;
-    let look = Look::new(Arc::new(FakeDns::new(sky.world(*lost))), Places::new(resolvers()));
+    let Circumstances { sky, lost, depth, turn, first, .. } = circumstances;
+    let mut world = sky.world(*lost);
+    if !sky.offline {
+        for resolver in 0..RESOLVERS {
+            world.resolver(resolver_address(resolver)).prefer_server(usize::from(first + resolver));
+        }
+    }
+    let look = Look::new(Arc::new(FakeDns::new(world)), Places::new(resolvers()));
     let report = look.take_with(sky.identity(), witnesses, *depth, now, *turn);
     report.now_or_never().expect("a world in memory answers at once")
 }
@@ -210,10 +242,11 @@ pub(crate) fn difference(timeline: &Timeline, seed: u64) -> Option<String> {
         let turn = (index as u64 + seed) % u64::from(RESOLVERS);
         for minute in [0.0, 7.0] {
             let now = at(*from as f64 + 60.0 * minute);
-            let kept = reports.take(sky, None, depth, turn, now, &memory).clone();
+            let kept = reports.take(sky, None, depth, (turn, 1), now, &memory).clone();
             let turn = if depth == Depth::Quick { turn } else { 0 };
+            let first = u8::from(sky.any_server_stale());
             let circumstances =
-                Circumstances { sky: sky.clone(), lost: None, depth, turn, earlier: Vec::new() };
+                Circumstances { sky: sky.clone(), lost: None, depth, turn, first, earlier: Vec::new() };
             let real = take(&circumstances, memory.witnesses(&sky.identity()), now);
             if kept != real {
                 return Some(format!("{sky:?}\n{kept:#?}\n{real:#?}"));
@@ -230,4 +263,16 @@ fn at(second: f64) -> Timestamp {
 
 fn seconds(at: Timestamp) -> f64 {
     at.duration_since(Timestamp::from_second(START).expect("it is a time")).as_secs_f64()
+}
+
+/// How many questions a full look and a quick one at a healthy domain of so many servers ask.
+pub(crate) fn questions(servers: u8) -> [usize; 2] {
+    [Depth::Full, Depth::Quick].map(|depth| {
+        let sky = Sky::clear(servers);
+        let dns = Arc::new(FakeDns::new(sky.world(None)));
+        let look = Look::new(dns.clone(), Places::new(resolvers()));
+        let taken = look.take_with(sky.identity(), Witnesses::default(), depth, at(0.0), 0);
+        taken.now_or_never().expect("a world in memory answers at once");
+        dns.asked().len()
+    })
 }

@@ -21,7 +21,7 @@ use chance::YEAR;
 use guard::{Pace, Reports, Watch};
 use score::Score;
 use timeline::Timeline;
-use truth::{Promise, Truth};
+use truth::Truth;
 
 /// How many domains the guard of a domain has in all: it looks at few from every place each time, and at many through
 /// one resolver in between.
@@ -64,8 +64,7 @@ impl Lives {
         let mut score = Score::default();
         for domain in (first..self.domains).step_by(usize::try_from(step).unwrap_or(1)) {
             let timeline = self.timeline(domain);
-            let promise = if self.guarded == Guarded::Few { Promise::FEW } else { Promise::MANY };
-            let truth = Truth::of(&timeline, promise);
+            let truth = Truth::of(&timeline);
             let watched = self.watch(&timeline, policy, domain, Pace::Jump).play(&mut reports);
             let alarms = naive::play(&timeline, self.seed ^ domain, &mut answers);
             score.add(&timeline, &truth, &watched, &alarms);

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use dkimguard_core::identity::{ExpectedValue, Identity, ProviderStatus, Selector};
+use dkimguard_core::judge::State;
 use dkimguard_core::look::{Rcode, Vantage};
 use dkimguard_core::name::Name;
 use dkimguard_core::record::RecordKind;
@@ -102,6 +103,26 @@ impl Sky {
             self.down & (1 << server) != 0 || self.stale[usize::from(server)] & (1 << record) != 0
         };
         self.zone_fails() || (0..RECORDS).any(|record| (0..self.servers).all(|server| lacks(server, record)))
+    }
+
+    pub(crate) fn any_server_stale(&self) -> bool {
+        self.stale.iter().any(|&records| records != 0)
+    }
+
+    /// How a record stands at a server, as far as that is one of the domain's.
+    pub(crate) fn state(&self, server: u8, record: u8) -> Option<State> {
+        let bit = 1 << record;
+        if self.moved {
+            None
+        } else if self.host_down || self.down & (1 << server) != 0 {
+            Some(State::Unseen)
+        } else if self.wanted != self.published || (self.lost | self.stale[usize::from(server)]) & bit != 0 {
+            Some(State::Absent)
+        } else if self.wrong & bit != 0 {
+            Some(State::Differs)
+        } else {
+            Some(State::Holds)
+        }
     }
 
     pub(crate) fn any_server_bad(&self) -> bool {

@@ -5,7 +5,7 @@ use dkimguard_core::identity::ProviderStatus;
 use fastrand::Rng;
 
 use super::chance::{HOUR, until_next};
-use super::fault::{Fault, Flapping, What, draw};
+use super::fault::{Fault, What, draw};
 use super::sky::Sky;
 
 /// How often the provider looks for the records on average: while it finds them, and while it doesn't. Its interval is
@@ -20,14 +20,13 @@ const SET_UP: std::ops::Range<i64> = 1..12;
 #[derive(Debug)]
 pub(crate) struct Timeline {
     pub(crate) skies: Vec<(i64, Sky)>,
-    pub(crate) flapping: Vec<Flapping>,
     pub(crate) end: i64,
 }
 
 impl Timeline {
     pub(crate) fn draw(rng: &mut Rng, end: i64) -> Self {
         let servers = rng.u8(2..=4);
-        let (faults, flapping) = draw(rng, servers, end);
+        let faults = draw(rng, servers, end);
         let mut skies = vec![(0, Sky::clear(servers))];
         let mut clock = Provider { status: ProviderStatus::Success, since: 0, wanted: 0, mends_at: None };
         let changes = changes(servers, &faults, end);
@@ -46,7 +45,7 @@ impl Timeline {
                 }
             }
         }
-        Self { skies, flapping, end }
+        Self { skies, end }
     }
 
     /// The sky at a time, searched from the cursor on, and when the next one begins.

@@ -1,33 +1,37 @@
-//! The ground truth: what warrants an alert, from which moment on, and when one is due. It is read off the timeline and
-//! knows of no look. Each number stands here with its reason, and none was chosen by what the guard does with it.
+//! The ground truth: what is an incident, and from which moment on an alert is right. It is read off the timeline, knows
+//! of no look and of no guard, and follows the design and the catalogue of causes:
+//!
+//! - critical: some record is given by no server, for a minute without a break; or the provider says that it doesn't find
+//!   the records, however shortly;
+//! - degraded: one server is bad for ten minutes without a break;
+//! - flapping: what a server answers about a record changes three times within a day, however shortly each time; silence is
+//!   no answer. A server is flapping too that is silent or bad in whatever way three times within a day. Two silences
+//!   within a day are a server's maintenance; the catalogue's letter would count them, and so they are counted apart;
+//! - blind: nothing can be known for an hour.
+//!
+//! All else passes, and any alert about it is false.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use dkimguard_core::identity::ProviderStatus;
+use dkimguard_core::judge::State;
 
 use super::chance::{DAY, HOUR, MINUTE};
-use super::sky::Sky;
+use super::sky::{RECORDS, Sky};
 use super::timeline::Timeline;
 
-/// A server that is bad for ten minutes is degraded, and a warning is right; what is shorter passes, and any alert is
-/// false: servers restart, and zones take their time to reach the last of them.
+/// Servers restart, and zones take their time to reach the last of them.
 const DEGRADED: i64 = 10 * MINUTE;
-/// What no server gives for a minute is a critical incident, not a passing fault: no retry at another server helps, every
-/// validator fails, and the provider may look at any moment.
+/// No retry at another server helps, every validator fails, and the provider may look at any moment; but the design takes
+/// what is over within a minute for passing.
 const FAILING: i64 = MINUTE;
-/// Blind for an hour is an incident: for shorter, the last verdict is still a good guess.
+/// For shorter, the last verdict is still a good guess.
 const BLIND: i64 = HOUR;
-/// What is bad again within five minutes wasn't mended in between.
-const JOINED: i64 = 5 * MINUTE;
-/// A glimpse between two looks isn't sight: the guard promises a look every interval, with its jitter.
-const INTERVAL: i64 = 15 * MINUTE + 90;
-/// Three times within a day, for a minute each, is no coincidence any more: the server comes and goes.
+/// Blindness is of whoever looks: sight between two looks, once in so long, ends none.
+pub(crate) const INTERVAL: i64 = 15 * MINUTE + 90;
+/// How many changes, or how many spells, within a day.
 const FLAPS: usize = 3;
-const FLAP: i64 = MINUTE;
-/// What a warning about a server that comes and goes may take. It is bad for a quarter of the time, so a look meets it
-/// that often, and three times are needed.
-const FLAPPING_DUE: i64 = 12 * HOUR;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +49,7 @@ pub(crate) enum Kind {
     ServerStale,
     Behind,
     Flapping,
+    Changing,
     BlindNetwork,
     BlindResolvers,
     BlindProvider,
@@ -53,7 +58,9 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn concern(self) -> Concern {
         match self {
-            Self::ServerDown | Self::ServerStale | Self::Behind | Self::Flapping => Concern::Warning,
+            Self::ServerDown | Self::ServerStale | Self::Behind | Self::Flapping | Self::Changing => {
+                Concern::Warning
+            },
             Self::BlindNetwork | Self::BlindResolvers | Self::BlindProvider => Concern::Blind,
             _ => Concern::Critical,
         }
@@ -76,6 +83,7 @@ impl fmt::Display for Kind {
             Self::ServerStale => "one server stale",
             Self::Behind => "provider behind",
             Self::Flapping => "a server comes and goes",
+            Self::Changing => "answers come and go",
             Self::BlindNetwork => "blind: own network",
             Self::BlindResolvers => "blind: resolvers",
             Self::BlindProvider => "blind: provider",
@@ -97,35 +105,31 @@ pub(crate) struct Stretch {
     pub(crate) kind: Kind,
     pub(crate) from: i64,
     pub(crate) until: i64,
-    /// From when on an alert is right.
-    pub(crate) right_from: i64,
-    /// Whether an alert must come: it is visible from here for long enough in one piece.
-    pub(crate) is_due: bool,
+    /// For how long it must last until an alert is right.
+    pub(crate) lasts: i64,
+    /// The server, where it is one's.
+    pub(crate) server: Option<u8>,
+    /// The last change, where it is about changes.
+    pub(crate) last_change: i64,
 }
 
-/// What a guard that works as promised takes at most until it tells.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Promise {
-    /// Until it has looked at every place, in seconds: the interval, or where the domain is one of many, six hours and
-    /// an interval.
-    pub(crate) look: i64,
-    /// What a server that comes and goes may take beyond [`FLAPPING_DUE`].
-    pub(crate) flapping: i64,
-}
+impl Stretch {
+    /// Whether whoever looks under this sky may see it.
+    pub(crate) fn is_visible(&self, sky: &Sky) -> bool {
+        match self.kind {
+            Kind::BlindNetwork | Kind::BlindResolvers | Kind::BlindProvider => true,
+            Kind::Provider | Kind::Behind => !sky.offline && !sky.unheard,
+            _ => !sky.offline && sky.resolvers_down != 0b111,
+        }
+    }
 
-impl Promise {
-    pub(crate) const FEW: Self = Self { look: INTERVAL, flapping: 0 };
-    pub(crate) const MANY: Self = Self { look: 6 * HOUR + INTERVAL, flapping: DAY };
+    pub(crate) fn is_about_changes(&self) -> bool {
+        matches!(self.kind, Kind::Flapping | Kind::Changing)
+    }
 
-    /// What is visible for so long in one piece must be told. A minute is for looks to confirm each other, and one for
-    /// what a single lost question may cost.
-    fn due(self, concern: Concern) -> i64 {
-        2 * MINUTE
-            + match concern {
-                Concern::Critical => self.look + FAILING,
-                Concern::Warning => self.look + DEGRADED,
-                Concern::Blind => INTERVAL + BLIND,
-            }
+    /// Whether one resolver shows it, so that no look at each server is needed.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.kind.concern() != Concern::Warning || self.kind == Kind::Behind
     }
 }
 
@@ -133,83 +137,87 @@ impl Promise {
 #[derive(Debug)]
 pub(crate) struct Truth {
     pub(crate) stretches: Vec<Stretch>,
-    /// When a server goes bad for the third time within a day, and until when that is so.
-    flaps: Vec<(i64, i64)>,
     /// When the provider lost the identity, and until when.
     pub(crate) lost_at_provider: Vec<(i64, i64)>,
+    /// Two silences of a server within a day, which the catalogue's letter calls flapping.
+    pub(crate) flapping_by_letter: u64,
 }
 
 impl Truth {
-    pub(crate) fn of(timeline: &Timeline, promise: Promise) -> Self {
-        let unseen: Vec<(i64, i64)> = joined(timeline, 0, |sky| {
-            (blind_by(sky).is_some() || sky.unheard).then_some(Kind::BlindProvider)
-        })
-        .into_iter()
-        .map(|(_, from, until)| (from, until))
-        .collect();
+    pub(crate) fn of(timeline: &Timeline) -> Self {
         let mut stretches = Vec::new();
-        let mut add = |gap: i64, lasts: i64, is: &dyn Fn(&Sky) -> Option<Kind>| {
-            let pieces = joined(timeline, 0, is);
-            stretches.extend(joined(timeline, gap, is).into_iter().map(|(kind, from, until)| {
-                let concern = kind.concern();
-                // What was well in between may have been seen so, however shortly.
-                let within = pieces.iter().filter(|(_, begin, end)| from <= *begin && *end <= until);
-                let longest = within.map(|&(_, begin, end)| match concern {
-                    Concern::Blind => end - begin,
-                    _ => longest_piece(begin, end, &unseen),
-                });
-                let is_due = longest.max().is_some_and(|longest| longest >= promise.due(concern));
-                Stretch { kind, from, until, right_from: from + lasts, is_due }
-            }));
+        let mut add = |gap: i64, lasts: i64, server: Option<u8>, is: &dyn Fn(&Sky) -> Option<Kind>| {
+            for (kind, from, until) in joined(timeline, gap, is) {
+                // The provider's word needs no time.
+                let lasts = if kind == Kind::Provider { 0 } else { lasts };
+                if until - from >= lasts {
+                    stretches.push(Stretch { kind, from, until, lasts, server, last_change: from });
+                }
+            }
         };
-        add(JOINED, FAILING, &critical_by);
+        add(0, FAILING, None, &critical_by);
+        add(0, DEGRADED, None, &|sky: &Sky| is_behind(sky).then_some(Kind::Behind));
+        add(INTERVAL, BLIND, None, &blind_by);
         let servers = timeline.skies.first().map_or(0, |(_, sky)| sky.servers);
-        let mut flaps = Vec::new();
         for server in 0..servers {
-            let bad = |sky: &Sky| {
+            add(0, DEGRADED, Some(server), &|sky: &Sky| {
                 let kind = if sky.down & (1 << server) != 0 { Kind::ServerDown } else { Kind::ServerStale };
                 (sky.is_bad(server) && !sky.host_down).then_some(kind)
-            };
-            add(JOINED, DEGRADED, &bad);
-            let spells: Vec<i64> = joined(timeline, 0, |sky| sky.is_bad(server).then_some(Kind::ServerDown))
-                .into_iter()
-                .filter(|(_, from, until)| until - from >= FLAP)
-                .map(|(_, from, _)| from)
-                .collect();
-            let often = spells.windows(FLAPS).filter(|window| window[FLAPS - 1] - window[0] <= DAY);
-            flaps.extend(often.map(|window| (window[FLAPS - 1] + FLAP, window[0] + DAY)));
+            });
         }
-        add(JOINED, DEGRADED, &|sky: &Sky| is_behind(sky).then_some(Kind::Behind));
-        add(INTERVAL, BLIND, &blind_by);
-        for flapping in &timeline.flapping {
-            let within = |at: i64| at >= flapping.from && at < flapping.until;
-            let Some(&(from, _)) = flaps.iter().find(|(from, _)| within(*from)) else { continue };
-            let until = flapping.until.min(timeline.end);
-            let is_due = longest_piece(from, until, &unseen) >= FLAPPING_DUE + promise.flapping;
-            stretches.push(Stretch { kind: Kind::Flapping, from, until, right_from: from, is_due });
+        let mut flapping_by_letter = 0;
+        for server in 0..servers {
+            let mut windows = Vec::new();
+            let mut by_letter = Vec::new();
+            for record in 0..RECORDS {
+                let mut course = Course::default();
+                for (from, until, sky) in timeline.spans().filter(|(from, until, _)| until > from) {
+                    if let Some(state) = sky.state(server, record) {
+                        course.add(state, sky.wanted, from, until);
+                    }
+                }
+                windows.extend(course.windows());
+                by_letter.extend(course.windows_by_letter());
+            }
+            let flapping = merged(windows);
+            let is_apart = |letter: &&Window| {
+                flapping.iter().all(|window| letter.until < window.from || window.until < letter.from)
+            };
+            flapping_by_letter += merged(by_letter).iter().filter(is_apart).count() as u64;
+            stretches.extend(flapping.into_iter().map(|window| Stretch {
+                kind: if window.is_answers { Kind::Changing } else { Kind::Flapping },
+                from: window.from,
+                until: window.until,
+                lasts: 0,
+                server: Some(server),
+                last_change: window.last_change,
+            }));
         }
         stretches.sort_by_key(|stretch| stretch.from);
         let lost = joined(timeline, 0, |sky| {
             (sky.status == ProviderStatus::TemporaryFailure).then_some(Kind::Provider)
         });
         let lost_at_provider = lost.into_iter().map(|(_, from, until)| (from, until)).collect();
-        Self { stretches, flaps, lost_at_provider }
+        Self { stretches, lost_at_provider, flapping_by_letter }
     }
 
     /// Whether an alert of this sort is right at this time. What is critical warrants a warning too.
     pub(crate) fn warrants(&self, concern: Concern, at: f64, sky: &Sky) -> bool {
         let is_told = is_lost(sky) && concern != Concern::Blind;
-        let flaps = || self.flaps.iter().any(|&(from, until)| from as f64 <= at && at <= until as f64);
-        let lasts = || {
-            self.stretches.iter().any(|stretch| {
+        is_told
+            || self.stretches.iter().any(|stretch| {
                 let is_meant = match concern {
                     Concern::Warning => stretch.kind.concern() != Concern::Blind,
                     _ => stretch.kind.concern() == concern,
                 };
-                is_meant && stretch.right_from as f64 <= at && at < stretch.until as f64
+                let right_from = stretch.from + stretch.lasts;
+                is_meant && right_from as f64 <= at && at <= stretch.until as f64
             })
-        };
-        is_told || lasts() || (concern == Concern::Warning && flaps())
+    }
+
+    /// Whether nothing can be known under this sky.
+    pub(crate) fn is_blind(sky: &Sky) -> bool {
+        blind_by(sky).is_some()
     }
 
     /// Whether it is wrong to say that all is well again.
@@ -283,16 +291,97 @@ fn joined(timeline: &Timeline, gap: i64, is: impl Fn(&Sky) -> Option<Kind>) -> V
     found
 }
 
-/// The longest piece of a stretch in which it can be seen.
-fn longest_piece(from: i64, until: i64, unseen: &[(i64, i64)]) -> i64 {
-    let mut at = from;
-    let mut longest = 0;
-    let first = unseen.partition_point(|(_, end)| *end <= from);
-    for &(begin, end) in unseen[first..].iter().take_while(|(begin, _)| *begin < until) {
-        longest = longest.max(begin - at);
-        at = end;
+/// When something changed three times within a day, from the third time on.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    from: i64,
+    until: i64,
+    last_change: i64,
+    /// Whether it is answers that changed.
+    is_answers: bool,
+}
+
+/// The windows in the order of time, those that overlap as one.
+fn merged(mut windows: Vec<Window>) -> Vec<Window> {
+    windows.sort_by_key(|window| window.from);
+    let mut merged: Vec<Window> = Vec::new();
+    for window in windows {
+        match merged.last_mut() {
+            Some(last) if window.from <= last.until => {
+                last.until = last.until.max(window.until);
+                last.last_change = last.last_change.max(window.last_change);
+                last.is_answers |= window.is_answers;
+            }
+            _ => merged.push(window),
+        }
     }
-    longest.max(until - at)
+    merged
+}
+
+/// How a record stood at a server, as far as that changed: what is answered, when spells of any fault began and ended,
+/// and every change of state, silence included.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
+    generation: u8,
+    state: Option<State>,
+    answer: Option<State>,
+    answers: Vec<i64>,
+    states: Vec<i64>,
+    spells: Vec<(i64, i64)>,
+}
+
+impl Course {
+    /// Adds how it stood next, from one time until another.
+    pub(crate) fn add(&mut self, state: State, generation: u8, from: i64, until: i64) {
+        if generation != self.generation {
+            // Other records: they have changed in nothing yet.
+            (self.generation, self.state, self.answer) = (generation, None, None);
+        }
+        if self.state.is_some_and(|before| before != state) {
+            self.states.push(from);
+        }
+        if state != State::Unseen {
+            if self.answer.is_some_and(|before| before != state) {
+                self.answers.push(from);
+            }
+            self.answer = Some(state);
+        }
+        if state != State::Holds {
+            match self.spells.last_mut() {
+                Some((_, end)) if self.state.is_some_and(|before| before != State::Holds) => *end = until,
+                _ => self.spells.push((from, until)),
+            }
+        }
+        self.state = Some(state);
+    }
+
+    pub(crate) fn is_new(&self) -> bool {
+        self.state.is_none()
+    }
+
+    pub(crate) fn is_flapping(&self) -> bool {
+        self.windows().next().is_some()
+    }
+
+    fn windows(&self) -> impl Iterator<Item = Window> {
+        let spells = self.spells.windows(FLAPS).map(|of| (of[0].1, of[FLAPS - 1].0, false));
+        let changes = self.answers.windows(FLAPS).map(|of| (of[0], of[FLAPS - 1], true));
+        within_a_day(spells.chain(changes))
+    }
+
+    fn windows_by_letter(&self) -> impl Iterator<Item = Window> {
+        within_a_day(self.states.windows(FLAPS).map(|of| (of[0], of[FLAPS - 1], false)))
+    }
+}
+
+/// The windows that these first and third times make.
+fn within_a_day(times: impl Iterator<Item = (i64, i64, bool)>) -> impl Iterator<Item = Window> {
+    times.filter(|(first, third, _)| third - first <= DAY).map(|(first, third, is_answers)| Window {
+        from: third,
+        until: first + DAY,
+        last_change: third,
+        is_answers,
+    })
 }
 
 /// How many of each kind, for counting.
