@@ -159,6 +159,10 @@ fn one_question_lost(s: &mut Stage) {
     s.mend();
     s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).below(BBB));
 }
+fn one_cached(s: &mut Stage) {
+    s.mend();
+    s.world.resolver(SECOND).cache_absence(AAA, 300);
+}
 fn one_failing(s: &mut Stage) {
     s.mend();
     s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL));
@@ -269,21 +273,21 @@ const PLAYS: &[Play] = &[
         &[look(0.0, stale), look(15.0, mended), look(16.0, stale), look(31.0, mended)],
         &["31 opened dkim warning flapping"]),
     play("two changes within a day are a slow transfer",
-        &[look(0.0, same), look(15.0, stale), look(16.0, mended), watch(16.0, 2.0 * DAY, mended)],
+        &[look(0.0, same), look(15.0, stale), look(16.0, mended), watch(31.0, 300.0, mended)],
         &[]),
     play("a slow transfer on two days",
-        &[look(0.0, stale), watch(1.0, DAY + 30.0, mended), look(DAY + 30.0, stale), watch(DAY + 31.0, 2.0 * DAY, mended)],
+        &[look(0.0, stale), look(1.0, mended), look(DAY - 5.0, same), look(DAY + 5.0, stale), look(DAY + 6.0, mended)],
         &[]),
     play("a change every eight hours, each seen for long",
-        &[watch(0.0, 480.0, same), look(480.0, stale), look(482.0, mended), watch(484.0, 960.0, mended),
-          look(960.0, stale), look(962.0, mended), watch(964.0, 1900.0, mended)],
-        &["960 opened dkim warning servers-disagree"]),
+        &[look(0.0, stale), look(2.0, same), look(478.0, same), look(480.0, mended), look(958.0, same), look(960.0, stale),
+          look(961.0, same), look(1438.0, same), look(1440.0, mended), look(1455.0, same)],
+        &["1440 opened dkim warning flapping"]),
     play("a slow transfer, and a question lost at the same server right after, and later",
         &[look(0.0, same), look(15.0, stale), look(16.0, mended), look(17.0, one_question_lost), look(18.0, mended),
           look(60.0, one_question_lost), look(61.0, mended)],
         &[]),
     play("a slow transfer, and a restart of the same server for five minutes",
-        &[look(0.0, same), look(15.0, stale), look(16.0, mended), watch(60.0, 65.0, one_silent), watch(65.0, 2.0 * DAY, mended)],
+        &[look(0.0, same), look(15.0, stale), look(16.0, mended), watch(60.0, 65.0, one_silent), watch(65.0, 120.0, mended)],
         &[]),
     play("all servers lack the records at a look, twice within a day",
         &[look(0.0, same), look(15.0, records_lost), look(16.0, mended), look(31.0, records_lost), look(32.0, mended)],
@@ -296,8 +300,8 @@ const PLAYS: &[Play] = &[
         &[watch(0.0, 60.0, records_lost), look(60.0, mended), look(61.0, records_lost), watch(63.0, 2.0 * DAY, mended)],
         &["1 opened dkim critical record-missing", "1450 reminder dkim critical flapping", "1496 recovered dkim critical"]),
     play("a server restarted twice within a day, for five minutes each",
-        &[watch(0.0, 60.0, same), watch(60.0, 65.0, one_silent), watch(65.0, 600.0, mended), watch(600.0, 605.0, one_silent),
-          watch(605.0, 3.0 * DAY, mended)],
+        &[look(45.0, same), watch(60.0, 65.0, one_silent), watch(65.0, 120.0, mended), watch(600.0, 605.0, one_silent),
+          watch(605.0, 700.0, mended)],
         &[]),
     play("the third time that a server is silent for two looks within a day opens as soon as a look is told of it",
         &[look(0.0, one_silent), look(1.0, same), look(10.0, mended), look(60.0, one_silent), look(61.0, same), look(70.0, mended),
@@ -327,6 +331,20 @@ const PLAYS: &[Play] = &[
           look(60.0, |s| { s.world.resolver(SECOND).fault(Fault::Rcode(Rcode::NXDOMAIN)); }), look(61.0, same), look(70.0, mended),
           look(120.0, |s| { s.world.resolver(SECOND).fault(Fault::Rcode(Rcode::NXDOMAIN)); }), look(121.0, same), look(122.0, same)],
         &[]),
+
+    play("a resolver keeps an absence for three quarters of an hour that no server answers any more",
+        &[look(0.0, records_lost), watch(1.0, 46.0, one_cached), watch(46.0, 120.0, mended)],
+        &[]),
+    play("a question is lost while it does",
+        &[watch(0.0, 31.0, one_cached), look(31.0, |s| { one_question_lost(s); s.world.resolver(SECOND).cache_absence(AAA, 300); }),
+          watch(32.0, 46.0, one_cached), watch(46.0, 120.0, mended)],
+        &[]),
+    play("a resolver keeps an absence for an hour",
+        &[watch(0.0, 90.0, one_cached)],
+        &["60 opened dkim warning negative-cached"]),
+    play("a server is down for as long as a resolver keeps an absence",
+        &[watch(0.0, 30.0, |s| { one_silent(s); s.world.resolver(SECOND).cache_absence(AAA, 300); })],
+        &["10 opened dkim warning server-unreachable"]),
 
     // The provider.
     play("a temporary failure opens at once, and the clock runs from the first sight of it",
@@ -592,8 +610,8 @@ fn a_domain_among_many_is_looked_at_in_full_where_anything_was_wrong_and_now_and
     assert_eq!(depth(&stage, 0.0), Depth::Full, "nothing is known");
     stage.look(at(0.0));
     assert_eq!(depth(&stage, 15.0), Depth::Quick);
-    assert_eq!(depth(&stage, 359.0), Depth::Quick);
-    assert_eq!(depth(&stage, 360.0), Depth::Full);
+    assert_eq!(depth(&stage, 59.0), Depth::Quick);
+    assert_eq!(depth(&stage, 60.0), Depth::Full);
     assert_eq!(depth(&stage, -1.0), Depth::Full, "the last full look lies ahead: the clock was wrong");
     stale(&mut stage);
     stage.look(at(360.0));

@@ -12,8 +12,8 @@ use play::guard::{Pace, Reports, difference};
 use play::score::{OfKind, Score, percentile};
 use play::{Guarded, Lives};
 
-const FEW: Lives = Lives { seed: 7, domains: 40, years: 1, guarded: Guarded::Few };
-const SOME: Lives = Lives { domains: 12, ..FEW };
+const FEW: Lives = Lives { seed: 7, domains: 20, years: 1, guarded: Guarded::Few };
+const SOME: Lives = Lives { domains: 6, ..FEW };
 
 fn assert_no_false_alarm_and_none_missed(score: &Score) {
     assert_eq!(
@@ -33,13 +33,13 @@ fn a_guard_of_few_domains_raises_no_false_alarm_and_misses_nothing() {
     let score = FEW.play();
     assert_no_false_alarm_and_none_missed(&score);
     // The faults are real: the rule of today stumbles over them.
-    assert!(score.naive_false_count() > 100, "{score}");
+    assert!(score.naive_false_count() > 50, "{score}");
     assert!(score.sum(|of| of.naive_missed) > 10, "{score}");
 }
 
 #[test]
 fn a_guard_of_many_domains_raises_no_false_alarm_and_misses_nothing() {
-    assert_no_false_alarm_and_none_missed(&Lives { domains: 16, guarded: Guarded::Many, ..FEW }.play());
+    assert_no_false_alarm_and_none_missed(&Lives { domains: 12, guarded: Guarded::Many, ..FEW }.play());
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn leaving_out_looks_changes_nothing() {
     let mut alerts = 0;
     for guarded in [Guarded::Few, Guarded::Many] {
         let lives = Lives { guarded, ..FEW };
-        for domain in 0..3 {
+        for domain in 0..2 {
             // A quarter of a year is enough for most passing faults.
             let mut timeline = lives.timeline(domain);
             timeline.end /= 4;

@@ -242,7 +242,7 @@ impl Memory {
             .suspicion
             .as_ref()
             .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded))
-            .and_then(|suspicion| Some(after(suspicion.since()?, policy.degraded_after)));
+            .and_then(|suspicion| suspicion.lasts_at(policy));
         // However long it was degraded or unknown before: that it fails is soon confirmed.
         let is_new = self.incident.as_ref().is_none_or(|incident| !incident.is_failing());
         let confirmation = self
@@ -431,13 +431,17 @@ impl Suspicion {
             return Some(Stage::Failing);
         }
         let flaps = report.causes.iter().any(|cause| cause.cause == Cause::Flapping);
-        let lasts = self.since().is_some_and(|since| after(since, policy.degraded_after) <= report.at);
+        let lasts = self.lasts_at(policy).is_some_and(|at| at <= report.at);
         (flaps || lasts && self.looks > 1).then_some(Stage::Degraded)
     }
 
-    /// Since when something is bad without a break.
-    fn since(&self) -> Option<Timestamp> {
-        self.bad.iter().map(|bad| bad.since).min()
+    /// When something that is bad without a break has lasted for long enough to be told.
+    fn lasts_at(&self, policy: &Policy) -> Option<Timestamp> {
+        let lasts_at = |bad: &Bad| {
+            let heals_by_itself = bad.what == Cause::NegativeCached.code();
+            after(bad.since, if heals_by_itself { policy.cached_after } else { policy.degraded_after })
+        };
+        self.bad.iter().map(lasts_at).min()
     }
 }
 

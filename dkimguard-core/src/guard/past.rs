@@ -74,7 +74,11 @@ impl Past {
                         let (since, at) = (report.at, report.at);
                         let (record, state) = (record.expected.name.clone(), finding.state);
                         let vantage = vantage.clone();
-                        self.note(Stood { since, at, record, vantage, state, is_sure: false }, before, policy);
+                        self.note(
+                            Stood { since, at, record, vantage, state, is_sure: false },
+                            before,
+                            policy,
+                        );
                     }
                 }
             }
@@ -104,7 +108,13 @@ impl Past {
                 let was_bad = last.as_ref().is_some_and(|last| !last.is_good());
                 now.is_sure = now.is_answer() || was_bad;
                 if let (None, Some(before)) = (last, before) {
-                    let held = Stood { since: before, at: before, state: State::Holds, is_sure: true, ..now.clone() };
+                    let held = Stood {
+                        since: before,
+                        at: before,
+                        state: State::Holds,
+                        is_sure: true,
+                        ..now.clone()
+                    };
                     self.0.push_back(held);
                 }
                 self.0.push_back(now);

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dkimguard_core::guard::{Alert, Memory, Policy};
-use dkimguard_core::judge::{Deadline, DeadlineBasis, Depth, Report, Witnesses};
-use dkimguard_core::look::{Look, Places};
+use dkimguard_core::judge::{Deadline, DeadlineBasis, Depth, Report, State, Witnesses};
+use dkimguard_core::look::{Look, Places, Vantage};
 use dkimguard_core::name::Name;
 use dkimguard_core::record::RecordKind;
 use dkimguard_core::testing::FakeDns;
@@ -20,6 +20,8 @@ use super::timeline::Timeline;
 
 /// When a life begins.
 const START: i64 = 1_800_000_000;
+/// For how long a resolver keeps an absence, in seconds: what DNS hosts give in a zone's SOA record; each domain has one.
+const NEGATIVE_TTLS: [f64; 3] = [900.0, 1800.0, 3600.0];
 /// How many reports are kept.
 const MOST_KEPT: usize = 4096;
 
@@ -39,14 +41,17 @@ struct Circumstances {
     turn: u64,
     /// Which server the resolvers ask first.
     first: u8,
+    /// Which absences each resolver still has in its cache, as bits.
+    held: [u8; RESOLVERS as usize],
     earlier: Vec<Name>,
+    /// What is remembered of how records stood within the last day, but for the times.
+    past: Vec<(Name, Vantage, &'static str)>,
 }
 
 /// Reports of looks, kept by their circumstances.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
     kept: HashMap<Circumstances, Report>,
-    own: Option<Report>,
     taken: u64,
 }
 
@@ -62,6 +67,38 @@ pub(crate) struct Watched {
     /// How many of them were full ones.
     pub(crate) full_looks: u64,
     pub(crate) memory: Memory,
+}
+
+/// Until when, in seconds from the start, each resolver has the absence of each record in its cache.
+#[derive(Clone, Debug, Default)]
+struct Caches {
+    /// The generation of the records.
+    generation: u8,
+    until: [[f64; RECORDS as usize]; RESOLVERS as usize],
+}
+
+impl Caches {
+    /// Which are held, as bits.
+    fn held(&self, now: f64) -> [u8; RESOLVERS as usize] {
+        self.until
+            .map(|of| (0..RECORDS).filter(|&r| of[usize::from(r)] > now).fold(0, |bits, r| bits | 1 << r))
+    }
+
+    /// Takes over what resolvers answered at a look.
+    fn note(&mut self, report: &Report, now: f64, ttl: f64) {
+        if !report.is_unexpected() {
+            return;
+        }
+        for (resolver, vantage) in resolvers().iter().enumerate() {
+            for (record, until) in report.records.iter().zip(&mut self.until[resolver]) {
+                let mut findings =
+                    record.findings.iter().filter(|found| found.observation.vantage == *vantage);
+                if *until <= now && findings.any(|finding| finding.state == State::Absent) {
+                    *until = now + ttl;
+                }
+            }
+        }
+    }
 }
 
 /// A guard of one domain among so many.
@@ -83,12 +120,16 @@ impl Watch<'_> {
             full_looks: 0,
             memory: Memory::default(),
         };
-        let mut cursor = 0;
+        let (mut cursor, mut caches) = (0, Caches::default());
+        let ttl = NEGATIVE_TTLS[(of_look(self.seed ^ 6, 0) * NEGATIVE_TTLS.len() as f64) as usize];
         let mut now = at(of_look(self.seed, u64::MAX) * 900.0);
         while now < end {
             let (sky, until) = self.timeline.at(seconds(now), &mut cursor);
             let sky = sky.clone();
-            if self.pace == Pace::Jump && sky.is_clear() {
+            if caches.generation != sky.wanted {
+                caches = Caches { generation: sky.wanted, ..Caches::default() };
+            }
+            if self.pace == Pace::Jump && sky.is_clear() && caches.held(seconds(now)) == [0; _] {
                 let before = watched.all_looks;
                 let full;
                 (now, watched.all_looks, full) = self.jump(&watched.memory, &sky, until, now, before);
@@ -100,9 +141,14 @@ impl Watch<'_> {
             let turn = (turn * f64::from(RESOLVERS)) as u64;
             let first = of_look(self.seed ^ 4, watched.all_looks);
             let first = (first * f64::from(sky.servers)) as u8;
-            let mut report = reports.take(&sky, lost, depth, (turn, first), now, &watched.memory);
+            let meet = |depth, caches: &Caches| {
+                Circumstances::of(&sky, lost, depth, (turn, first), caches.held(seconds(now)))
+            };
+            let mut report = reports.take(meet(depth, &caches), now, &watched.memory);
+            caches.note(report, seconds(now), ttl);
             if depth == Depth::Quick && report.is_unexpected() {
-                report = reports.take(&sky, lost, Depth::Full, (turn, first), now, &watched.memory);
+                report = reports.take(meet(Depth::Full, &caches), now, &watched.memory);
+                caches.note(report, seconds(now), ttl);
             }
             let depth = report.depth;
             watched.full_looks += u64::from(depth == Depth::Full);
@@ -131,7 +177,8 @@ impl Watch<'_> {
         if !is_settled || memory.was_bad_lately(now) {
             return (now, look, 0);
         }
-        let full_interval = SignedDuration::try_from(self.policy.full_interval).expect("an interval is short");
+        let full_interval =
+            SignedDuration::try_from(self.policy.full_interval).expect("an interval is short");
         let mut full_at = memory.full_look_at();
         let (mut last_full, mut full) = (None, 0_u64);
         while self.lost(sky, look).is_none() {
@@ -180,36 +227,44 @@ impl Watch<'_> {
     }
 }
 
-impl Reports {
-    /// The report of a look: a kept one with the time set, where what is remembered plays no other part.
-    fn take(
-        &mut self,
+impl Circumstances {
+    fn of(
         sky: &Sky,
         lost: Option<Lost>,
         depth: Depth,
         (turn, first): (u64, u8),
-        now: Timestamp,
-        memory: &Memory,
-    ) -> &Report {
-        let witnesses = memory.witnesses(&sky.identity());
-        let since = witnesses.status_first_seen;
-        let turn = if depth == Depth::Quick { turn } else { 0 };
-        // Where all servers say the same it is all one which of them is asked.
-        let first = if sky.any_server_stale() { first } else { 0 };
-        let earlier = witnesses.earlier_selectors.clone();
-        let circumstances = Circumstances { sky: sky.clone(), lost, depth, turn, first, earlier };
-        if !witnesses.past.is_empty() {
-            // The past is told with its own times, so this report is nobody else's.
-            self.taken += 1;
-            return self.own.insert(take(&circumstances, witnesses, now));
+        held: [u8; RESOLVERS as usize],
+    ) -> Self {
+        Self {
+            sky: sky.clone(),
+            lost,
+            depth,
+            turn: if depth == Depth::Quick { turn } else { 0 },
+            // Where all servers say the same it is all one which of them is asked.
+            first: if sky.any_server_stale() { first } else { 0 },
+            held,
+            earlier: Vec::new(),
+            past: Vec::new(),
         }
+    }
+}
+
+impl Reports {
+    /// The report of a look: a kept one with the time set, where what is remembered plays no other part.
+    fn take(&mut self, met: Circumstances, now: Timestamp, memory: &Memory) -> &Report {
+        let witnesses = memory.witnesses(&met.sky.identity());
+        let since = witnesses.status_first_seen;
+        let lately = witnesses.past.iter().filter(|past| past.at >= now - SignedDuration::from_hours(24));
+        let past =
+            lately.map(|past| (past.record.clone(), past.vantage.clone(), past.state.as_str())).collect();
+        let met = Circumstances { earlier: witnesses.earlier_selectors.clone(), past, ..met };
         if self.kept.len() >= MOST_KEPT {
             self.kept.clear();
         }
         let taken = &mut self.taken;
-        let report = self.kept.entry(circumstances).or_insert_with_key(|circumstances| {
+        let report = self.kept.entry(met).or_insert_with_key(|met| {
             *taken += 1;
-            take(circumstances, witnesses, now)
+            take(met, witnesses, now)
         });
         report.at = now;
         if report.deadline.is_some() {
@@ -220,12 +275,19 @@ impl Reports {
 }
 
 /// Takes a look, through the whole pipeline.
-fn take(circumstances: &Circumstances, witnesses: Witnesses, now: Timestamp) -> Report {
-    let Circumstances { sky, lost, depth, turn, first, .. } = circumstances;
+fn take(met: &Circumstances, witnesses: Witnesses, now: Timestamp) -> Report {
+    let Circumstances { sky, lost, depth, turn, first, held, .. } = met;
     let mut world = sky.world(*lost);
     if !sky.offline {
         for resolver in 0..RESOLVERS {
-            world.resolver(resolver_address(resolver)).prefer_server(usize::from(first + resolver));
+            let held = held[usize::from(resolver)];
+            let resolver =
+                world.resolver(resolver_address(resolver)).prefer_server(usize::from(first + resolver));
+            for owner in
+                (0..RECORDS).filter(|record| held & (1 << record) != 0).map(|record| sky.owner(record))
+            {
+                resolver.cache_absence(&owner, 300);
+            }
         }
     }
     let look = Look::new(Arc::new(FakeDns::new(world)), Places::new(resolvers()));
@@ -242,12 +304,9 @@ pub(crate) fn difference(timeline: &Timeline, seed: u64) -> Option<String> {
         let turn = (index as u64 + seed) % u64::from(RESOLVERS);
         for minute in [0.0, 7.0] {
             let now = at(*from as f64 + 60.0 * minute);
-            let kept = reports.take(sky, None, depth, (turn, 1), now, &memory).clone();
-            let turn = if depth == Depth::Quick { turn } else { 0 };
-            let first = u8::from(sky.any_server_stale());
-            let circumstances =
-                Circumstances { sky: sky.clone(), lost: None, depth, turn, first, earlier: Vec::new() };
-            let real = take(&circumstances, memory.witnesses(&sky.identity()), now);
+            let met = Circumstances::of(sky, None, depth, (turn, 1), [index as u8 % 2, 0, 0]);
+            let kept = reports.take(met.clone(), now, &memory).clone();
+            let real = take(&met, memory.witnesses(&sky.identity()), now);
             if kept != real {
                 return Some(format!("{sky:?}\n{kept:#?}\n{real:#?}"));
             }

@@ -306,7 +306,9 @@ fn known_since(stretch: &Stretch, timeline: &Timeline, told: &Told) -> Option<f6
     // What happens to be told on the same day about something else says nothing about this.
     let mut cursor = timeline.skies.partition_point(|(begin, _)| *begin as f64 <= since).saturating_sub(1);
     let (sky, _) = timeline.at(since, &mut cursor);
-    let is_about_it = stretch.server.is_some_and(|server| sky.is_bad(server));
+    let is_about_it = stretch.server.is_some_and(|server| {
+        (0..RECORDS).any(|record| sky.state(server, record).is_some_and(|state| state != State::Holds))
+    });
     if is_about_it && is_in_time(since, stretch.last_change as f64) {
         return Some(since);
     }
@@ -411,7 +413,10 @@ impl fmt::Display for Score {
             "{:.0} domain-years, {} alerts, {} looks ({} played)",
             self.years, self.alerts, self.looks, self.looks_played
         )?;
-        writeln!(f, "a domain and hour: {quick:.2} quick looks, {full:.2} full ones; {asked:.0} questions of a domain that")?;
+        writeln!(
+            f,
+            "a domain and hour: {quick:.2} quick looks, {full:.2} full ones; {asked:.0} questions of a domain that"
+        )?;
         writeln!(f, "is well and has three servers ({of_quick} a quick look, {of_full} a full one)")
     }
 }

@@ -105,6 +105,11 @@ impl Sky {
         self.zone_fails() || (0..RECORDS).any(|record| (0..self.servers).all(|server| lacks(server, record)))
     }
 
+    /// The name of a record that the provider wants.
+    pub(crate) fn owner(&self, record: u8) -> String {
+        format!("{}._domainkey.{DOMAIN}", generation(TOKENS[usize::from(record)], self.wanted))
+    }
+
     pub(crate) fn any_server_stale(&self) -> bool {
         self.stale.iter().any(|&records| records != 0)
     }

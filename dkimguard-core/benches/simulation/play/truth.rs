@@ -5,8 +5,10 @@
 //!   the records, however shortly;
 //! - degraded: one server is bad for ten minutes without a break;
 //! - flapping: what a server answers about a record changes three times within a day, however shortly each time; silence is
-//!   no answer. A server is flapping too that is silent or bad in whatever way three times within a day. Two silences
-//!   within a day are a server's maintenance; the catalogue's letter would count them, and so they are counted apart;
+//!   no answer. A server is flapping too that is bad in whatever way three times within a day, silence counting from a
+//!   minute on. Two silences within a day are a server's maintenance; the catalogue's letter would count them, and so
+//!   they are counted apart;
+//! - cached: every server holds a record, and a resolver keeps its absence for an hour;
 //! - blind: nothing can be known for an hour.
 //!
 //! All else passes, and any alert about it is false.
@@ -32,6 +34,8 @@ const BLIND: i64 = HOUR;
 pub(crate) const INTERVAL: i64 = 15 * MINUTE + 90;
 /// How many changes, or how many spells, within a day.
 const FLAPS: usize = 3;
+/// Silence for less may be questions that got lost.
+const SILENCE: i64 = MINUTE;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +64,7 @@ impl Kind {
         match self {
             Self::ServerDown | Self::ServerStale | Self::Behind | Self::Flapping | Self::Changing => {
                 Concern::Warning
-            },
+            }
             Self::BlindNetwork | Self::BlindResolvers | Self::BlindProvider => Concern::Blind,
             _ => Concern::Critical,
         }
@@ -323,11 +327,21 @@ fn merged(mut windows: Vec<Window>) -> Vec<Window> {
 #[derive(Debug, Default)]
 pub(crate) struct Course {
     generation: u8,
-    state: Option<State>,
-    answer: Option<State>,
-    answers: Vec<i64>,
-    states: Vec<i64>,
-    spells: Vec<(i64, i64)>,
+    /// How it stands, and how it was last answered, until when.
+    state: Option<(State, i64)>,
+    answer: Option<(State, i64)>,
+    /// Between which times it changed; they are one where every moment is known.
+    answers: Vec<(i64, i64)>,
+    states: Vec<(i64, i64)>,
+    spells: Vec<Spell>,
+}
+
+/// From when until when a record was bad at a server, and whether that was answered.
+#[derive(Debug)]
+struct Spell {
+    from: i64,
+    until: i64,
+    is_answered: bool,
 }
 
 impl Course {
@@ -337,22 +351,22 @@ impl Course {
             // Other records: they have changed in nothing yet.
             (self.generation, self.state, self.answer) = (generation, None, None);
         }
-        if self.state.is_some_and(|before| before != state) {
-            self.states.push(from);
-        }
+        self.states.extend(self.state.filter(|&(before, _)| before != state).map(|(_, last)| (last, from)));
         if state != State::Unseen {
-            if self.answer.is_some_and(|before| before != state) {
-                self.answers.push(from);
-            }
-            self.answer = Some(state);
+            self.answers
+                .extend(self.answer.filter(|&(before, _)| before != state).map(|(_, last)| (last, from)));
+            self.answer = Some((state, until));
         }
         if state != State::Holds {
             match self.spells.last_mut() {
-                Some((_, end)) if self.state.is_some_and(|before| before != State::Holds) => *end = until,
-                _ => self.spells.push((from, until)),
+                Some(spell) if self.state.is_some_and(|(before, _)| before != State::Holds) => {
+                    spell.until = until;
+                    spell.is_answered |= state != State::Unseen;
+                }
+                _ => self.spells.push(Spell { from, until, is_answered: state != State::Unseen }),
             }
         }
-        self.state = Some(state);
+        self.state = Some((state, until));
     }
 
     pub(crate) fn is_new(&self) -> bool {
@@ -364,13 +378,16 @@ impl Course {
     }
 
     fn windows(&self) -> impl Iterator<Item = Window> {
-        let spells = self.spells.windows(FLAPS).map(|of| (of[0].1, of[FLAPS - 1].0, false));
-        let changes = self.answers.windows(FLAPS).map(|of| (of[0], of[FLAPS - 1], true));
-        within_a_day(spells.chain(changes))
+        let counts = |spell: &&Spell| spell.is_answered || spell.until - spell.from >= SILENCE;
+        let spells: Vec<&Spell> = self.spells.iter().filter(counts).collect();
+        let times = |of: &[&Spell]| (of[0].until, of[FLAPS - 1].from, false);
+        let spells: Vec<_> = spells.windows(FLAPS).map(times).collect();
+        let changes = self.answers.windows(FLAPS).map(|of| (of[0].0, of[FLAPS - 1].1, true));
+        within_a_day(spells.into_iter().chain(changes))
     }
 
     fn windows_by_letter(&self) -> impl Iterator<Item = Window> {
-        within_a_day(self.states.windows(FLAPS).map(|of| (of[0], of[FLAPS - 1], false)))
+        within_a_day(self.states.windows(FLAPS).map(|of| (of[0].0, of[FLAPS - 1].1, false)))
     }
 }
 
