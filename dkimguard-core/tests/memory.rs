@@ -163,6 +163,10 @@ fn one_cached(s: &mut Stage) {
     s.mend();
     s.world.resolver(SECOND).cache_absence(AAA, 300);
 }
+fn other_cached(s: &mut Stage) {
+    s.mend();
+    s.world.resolver(World::RESOLVER).cache_absence(AAA, 300);
+}
 fn one_failing(s: &mut Stage) {
     s.mend();
     s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL));
@@ -342,6 +346,12 @@ const PLAYS: &[Play] = &[
     play("a resolver keeps an absence for an hour",
         &[watch(0.0, 90.0, one_cached)],
         &["60 opened dkim warning negative-cached"]),
+    play("one resolver keeps an absence for half an hour, and another for half an hour after that",
+        &[watch(0.0, 40.0, one_cached), watch(40.0, 80.0, other_cached)],
+        &[]),
+    play("the provider can't be asked for an hour, and a resolver keeps an absence for a part of it",
+        &[watch(0.0, 40.0, |s| { one_cached(s); provider_away(s); }), watch(40.0, 90.0, mended)],
+        &["60 opened blind warning"]),
     play("a server is down for as long as a resolver keeps an absence",
         &[watch(0.0, 30.0, |s| { one_silent(s); s.world.resolver(SECOND).cache_absence(AAA, 300); })],
         &["10 opened dkim warning server-unreachable"]),
@@ -592,6 +602,14 @@ fn a_restart_after_every_look_changes_nothing() {
 }
 
 #[test]
+fn what_comes_and_goes_is_called_so() {
+    let scenes =
+        [look(0.0, same), look(15.0, stale), look(16.0, mended), look(31.0, stale), look(32.0, mended)];
+    let [opened] = &perform(&scenes, |_| {})[..] else { panic!("one alert") };
+    assert_eq!(opened.causes, ["servers-disagree", "flapping"]);
+}
+
+#[test]
 fn the_next_incident_has_another_name() {
     let scenes =
         [watch(0.0, 60.0, records_lost), watch(60.0, 300.0, mended), watch(300.0, 400.0, records_lost)];
@@ -751,6 +769,39 @@ proptest! {
         names.dedup();
         if names.len() == count {
             check_lives(&alerts);
+        }
+    }
+
+    #[test]
+    fn what_a_single_look_does_not_see_is_never_told(
+        spells in proptest::collection::vec((prop_oneof![Just(one_question_lost as Change), Just(one_failing as Change), Just(one_silent as Change)], 2_i64..240), 1..24)
+    ) {
+        let mut stage = Stage::new();
+        let mut now = at(0.0);
+        prop_assert_eq!(stage.look(now), []);
+        for (change, minutes) in spells {
+            now += SignedDuration::from_mins(minutes);
+            change(&mut stage);
+            prop_assert_eq!(stage.look(now), []);
+            now += SignedDuration::from_mins(1);
+            mended(&mut stage);
+            prop_assert_eq!(stage.look(now), []);
+        }
+    }
+
+    #[test]
+    fn a_server_that_answers_otherwise_three_times_within_a_day_is_told_of_at_the_third_and_not_before(
+        gaps in proptest::collection::vec(1_i64..475, 3)
+    ) {
+        let mut stage = Stage::new();
+        let mut now = at(0.0);
+        prop_assert_eq!(stage.look(now), []);
+        for (change, gap) in [stale as Change, mended, stale].into_iter().zip(&gaps) {
+            now += SignedDuration::from_mins(*gap);
+            change(&mut stage);
+            let told = stage.look(now);
+            let is_third = now == at(gaps.iter().sum::<i64>() as f64);
+            prop_assert_eq!(told.len(), usize::from(is_third), "{:?}", told);
         }
     }
 

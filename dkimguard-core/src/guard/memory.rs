@@ -117,7 +117,9 @@ impl Memory {
                 alerts.extend(incident.last(None, report, policy));
             }
         } else {
-            if !self.may_be_a_lost_question(stage, report, policy) {
+            if is_seen_but_for_a_cache(report) {
+                alerts.extend(self.stay_blind(report, policy));
+            } else if !self.may_be_a_lost_question(stage, report, policy) {
                 alerts.extend(self.see_again(report, policy));
             }
             if let Some(stage) = stage {
@@ -438,7 +440,7 @@ impl Suspicion {
     /// When something that is bad without a break has lasted for long enough to be told.
     fn lasts_at(&self, policy: &Policy) -> Option<Timestamp> {
         let lasts_at = |bad: &Bad| {
-            let heals_by_itself = bad.what == Cause::NegativeCached.code();
+            let heals_by_itself = bad.what.starts_with(Cause::NegativeCached.code());
             after(bad.since, if heals_by_itself { policy.cached_after } else { policy.degraded_after })
         };
         self.bad.iter().map(lasts_at).min()
@@ -462,7 +464,15 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
     }
     let is_shown = |cause: &&Diagnosis| cause.records.iter().any(|record| records.contains(&record));
     let causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown && !is_shown(cause));
-    seen.extend(causes.map(|cause| (cause.cause.code().to_owned(), String::new())));
+    for cause in causes {
+        // One resolver's cache after another's makes none that lasts either.
+        let resolvers = match cause.cause {
+            Cause::NegativeCached => keeping_an_absence(report),
+            _ => vec![String::new()],
+        };
+        let whats = resolvers.iter().map(|resolver| format!("{}{resolver}", cause.cause.code()));
+        seen.extend(whats.map(|what| (what, String::new())));
+    }
     let mut bad: Vec<Bad> = seen
         .into_iter()
         .map(|(what, mut how)| {
@@ -477,6 +487,25 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
     bad.sort_by_key(|bad| bad.since);
     bad.truncate(MOST_AFFECTED);
     bad
+}
+
+/// The resolvers that answer an absence, each with an `@` before it.
+fn keeping_an_absence(report: &Report) -> Vec<String> {
+    let findings = report.records.iter().flat_map(|record| &record.findings);
+    let absent = findings.filter(|finding| finding.state == State::Absent);
+    let vantages = absent.map(|finding| &finding.observation.vantage);
+    vantages
+        .filter(|vantage| !vantage.is_authoritative())
+        .map(|vantage| format!("@{}", vantage.address()))
+        .collect()
+}
+
+/// Whether a look would have been unknown, since the provider isn't heard, but for an absence in a resolver's cache.
+fn is_seen_but_for_a_cache(report: &Report) -> bool {
+    let mut causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown).peekable();
+    report.identity.status == ProviderStatus::Unknown
+        && causes.peek().is_some()
+        && causes.all(|cause| cause.cause == Cause::NegativeCached)
 }
 
 /// Whether a look that comes to nothing shows all the same that a server is well.

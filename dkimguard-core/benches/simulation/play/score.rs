@@ -49,6 +49,8 @@ pub(crate) struct OfKind {
     pub(crate) missed: u64,
     /// Of those that were told or missed.
     pub(crate) naive_missed: u64,
+    /// Of those that were told, by an incident that was open before they began: nobody is told anew.
+    pub(crate) open_before: u64,
     /// From the beginning to the alert.
     pub(crate) minutes: Vec<f64>,
     /// How many looks the alert took from the first look at which it was there.
@@ -71,6 +73,7 @@ impl OfKind {
         self.behind_resolver += other.behind_resolver;
         self.missed += other.missed;
         self.naive_missed += other.naive_missed;
+        self.open_before += other.open_before;
         self.minutes.extend(other.minutes);
         self.looks.extend(other.looks);
         self.looks_since_right.extend(other.looks_since_right);
@@ -231,6 +234,7 @@ impl Score {
         let first = naive.failed.partition_point(|&at| at < from);
         let is_seen = naive.failed.get(first).is_some_and(|&at| at <= until);
         of_kind.naive_missed += u64::from(!is_seen);
+        of_kind.open_before += u64::from(known.is_some_and(|since| since < from));
         // Whoever knows already isn't told again.
         if let Some(since) = known.filter(|&since| since >= from) {
             let before = |time: f64| watched.looks.partition_point(|&(look, _)| look < time);
@@ -397,6 +401,13 @@ impl fmt::Display for Score {
             writeln!(f, "{kind:24} {minutes:>13} {looks:>12} {since:>12} {least:>8} {median:>7}")?;
         }
         writeln!(f, "\nlooks to a critical alert, med/95 %/max: {}", of(&self.critical_looks()))?;
+        let critical = self.kinds.iter().filter(|(kind, _)| kind.concern() == Concern::Critical);
+        writeln!(
+            f,
+            "told by an incident that was open before: {}, {} of them critical",
+            all.open_before,
+            critical.map(|(_, of_kind)| of_kind.open_before).sum::<u64>()
+        )?;
         writeln!(f, "lost at the provider and found again between two looks: {}", self.lost_between_looks)?;
         writeln!(f, "a server silent twice within a day, counted as passing: {}", self.flapping_by_letter)?;
         writeln!(f, "false alarms: {} {:?}", self.false_count(), self.false_alarms)?;
