@@ -49,7 +49,7 @@ pub(crate) struct OfKind {
     pub(crate) missed: u64,
     /// Of those that were told or missed.
     pub(crate) naive_missed: u64,
-    /// Of those that were told, by an incident that was open before they began: nobody is told anew.
+    /// Of those that were told, by an incident that was open before they began, and with nothing new about it since.
     pub(crate) open_before: u64,
     /// From the beginning to the alert.
     pub(crate) minutes: Vec<f64>,
@@ -234,7 +234,10 @@ impl Score {
         let first = naive.failed.partition_point(|&at| at < from);
         let is_seen = naive.failed.get(first).is_some_and(|&at| at <= until);
         of_kind.naive_missed += u64::from(!is_seen);
-        of_kind.open_before += u64::from(known.is_some_and(|since| since < from));
+        let is_news = watched.alerts.iter().any(|(at, alert)| {
+            (from..=until).contains(at) && matches!(alert.event, AlertEvent::Opened | AlertEvent::Worsened)
+        });
+        of_kind.open_before += u64::from(known.is_some_and(|since| since < from) && !is_news);
         // Whoever knows already isn't told again.
         if let Some(since) = known.filter(|&since| since >= from) {
             let before = |time: f64| watched.looks.partition_point(|&(look, _)| look < time);
@@ -404,7 +407,7 @@ impl fmt::Display for Score {
         let critical = self.kinds.iter().filter(|(kind, _)| kind.concern() == Concern::Critical);
         writeln!(
             f,
-            "told by an incident that was open before: {}, {} of them critical",
+            "told by nothing but an incident that was open before: {}, {} of them critical",
             all.open_before,
             critical.map(|(_, of_kind)| of_kind.open_before).sum::<u64>()
         )?;
