@@ -23,6 +23,8 @@ pub const FORMAT: u32 = 1;
 const MOST_EARLIER_SELECTORS: usize = 12;
 /// How much is remembered of what is bad, and of what agrees in failing looks.
 const MOST_AFFECTED: usize = 8;
+/// How a server is bad that leaves one question unanswered.
+const ONE_UNSEEN: &str = "u";
 
 /// What is remembered of one identity between two looks: about 300 octets while all is well, and bounded at all times.
 ///
@@ -244,7 +246,7 @@ impl Memory {
             .suspicion
             .as_ref()
             .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded))
-            .and_then(|suspicion| suspicion.lasts_at(policy));
+            .and_then(|suspicion| suspicion.lasts_at(policy, |_| true));
         // However long it was degraded or unknown before: that it fails is soon confirmed.
         let is_new = self.incident.as_ref().is_none_or(|incident| !incident.is_failing());
         let confirmation = self
@@ -347,8 +349,9 @@ impl Memory {
 
     /// Whether a look would have been unknown but for what one look alone finds degraded: that ends no blindness.
     fn may_be_a_lost_question(&self, stage: Option<Stage>, report: &Report, policy: &Policy) -> bool {
-        let is_first =
-            self.suspicion.as_ref().is_none_or(|suspicion| !policy.goes_on(suspicion.last, report.at));
+        let is_first = self.suspicion.as_ref().is_none_or(|suspicion| {
+            !policy.goes_on(suspicion.last, report.at) || suspicion.bad.iter().all(Bad::is_cached)
+        });
         stage == Some(Stage::Degraded) && report.identity.status == ProviderStatus::Unknown && is_first
     }
 
@@ -433,17 +436,23 @@ impl Suspicion {
             return Some(Stage::Failing);
         }
         let flaps = report.causes.iter().any(|cause| cause.cause == Cause::Flapping);
-        let lasts = self.lasts_at(policy).is_some_and(|at| at <= report.at);
+        let lasts = self.lasts_at(policy, |bad| bad.is_sure).is_some_and(|at| at <= report.at);
         (flaps || lasts && self.looks > 1).then_some(Stage::Degraded)
     }
 
     /// When something that is bad without a break has lasted for long enough to be told.
-    fn lasts_at(&self, policy: &Policy) -> Option<Timestamp> {
+    fn lasts_at(&self, policy: &Policy, counts: impl Fn(&Bad) -> bool) -> Option<Timestamp> {
         let lasts_at = |bad: &Bad| {
-            let heals_by_itself = bad.what.starts_with(Cause::NegativeCached.code());
-            after(bad.since, if heals_by_itself { policy.cached_after } else { policy.degraded_after })
+            after(bad.since, if bad.is_cached() { policy.cached_after } else { policy.degraded_after })
         };
-        self.bad.iter().map(lasts_at).min()
+        self.bad.iter().filter(|bad| counts(bad)).map(lasts_at).min()
+    }
+}
+
+impl Bad {
+    /// Whether it is a resolver's cache, which heals by itself.
+    fn is_cached(&self) -> bool {
+        self.what.starts_with(Cause::NegativeCached.code())
     }
 }
 
@@ -480,7 +489,9 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
             let before = before.iter().find(|bad| bad.what == what);
             // A second look makes it sure, and where it finds it bad in another way, it is bad since then.
             let since = before.filter(|bad| bad.is_sure || bad.how == how).map_or(report.at, |bad| bad.since);
-            Bad { what, how, since, is_sure: before.is_some() }
+            // All may be well by now but for one question that got lost.
+            let may_be_over = how == ONE_UNSEEN && before.is_some_and(|bad| bad.how != how);
+            Bad { what, how, since, is_sure: before.is_some() && !may_be_over }
         })
         .collect();
     // What has lasted longest is what decides.
