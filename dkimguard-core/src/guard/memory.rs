@@ -119,7 +119,7 @@ impl Memory {
                 alerts.extend(incident.last(None, report, policy));
             }
         } else {
-            if is_seen_but_for_a_cache(report) {
+            if is_bad_by_memory_alone(report) {
                 alerts.extend(self.stay_blind(report, policy));
             } else if !self.may_be_a_lost_question(stage, report, policy) {
                 alerts.extend(self.see_again(report, policy));
@@ -352,7 +352,8 @@ impl Memory {
         let is_first = self.suspicion.as_ref().is_none_or(|suspicion| {
             !policy.goes_on(suspicion.last, report.at) || suspicion.bad.iter().all(Bad::is_cached)
         });
-        stage == Some(Stage::Degraded) && report.identity.status == ProviderStatus::Unknown && is_first
+        let is_unheard = report.identity.status == ProviderStatus::Unknown;
+        stage == Some(Stage::Degraded) && is_unheard && is_first && is_one_question_unseen(report)
     }
 
     /// Something is known at this look.
@@ -511,12 +512,21 @@ fn keeping_an_absence(report: &Report) -> Vec<String> {
         .collect()
 }
 
-/// Whether a look would have been unknown, since the provider isn't heard, but for an absence in a resolver's cache.
-fn is_seen_but_for_a_cache(report: &Report) -> bool {
+/// Whether a look at which the provider isn't heard shows nothing bad but what is only remembered: by a resolver's cache,
+/// or here, of what came and went.
+fn is_bad_by_memory_alone(report: &Report) -> bool {
     let mut causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown).peekable();
     report.identity.status == ProviderStatus::Unknown
         && causes.peek().is_some()
-        && causes.all(|cause| cause.cause == Cause::NegativeCached)
+        && causes.all(|cause| matches!(cause.cause, Cause::NegativeCached | Cause::Flapping))
+}
+
+/// Whether all that is bad at the servers is one question that wasn't answered.
+fn is_one_question_unseen(report: &Report) -> bool {
+    let findings = report.records.iter().flat_map(|record| &record.findings);
+    let mut bad = findings
+        .filter(|finding| finding.observation.vantage.is_authoritative() && finding.state != State::Holds);
+    bad.next().is_some_and(|finding| finding.state == State::Unseen) && bad.next().is_none()
 }
 
 /// Whether a look that comes to nothing shows all the same that a server is well.
