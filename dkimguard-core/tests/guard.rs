@@ -619,6 +619,7 @@ async fn many_domains_are_looked_at_through_one_resolver_and_closely_where_somet
     let stage = Stage { dns: Arc::new(FakeDns::new(world)), source: Arc::new(source), ..Stage::new() };
     let mut policy = Policy::default();
     policy.full_up_to = 0;
+    policy.full_interval = 6 * Duration::from_secs(3600);
     let guard = stage.builder().policy(policy).notifier(stage.told.clone()).spawn().expect("it is complete");
     minutes(30).await;
     assert_eq!(stage.told.heard(), ["opened dkim"], "the first look is a full one");
