@@ -134,6 +134,7 @@ pub(crate) struct GuardSection {
     pub(crate) confirmations: Option<Number<Confirmations>>,
     pub(crate) confirmation_gap: Option<Text<Interval>>,
     pub(crate) degraded_after: Option<Text<Interval>>,
+    pub(crate) cached_after: Option<Text<Interval>>,
     pub(crate) blind_after: Option<Text<Interval>>,
     pub(crate) reminder: Option<Text<Interval>>,
     pub(crate) delivery_lease: Option<Text<Interval>>,
