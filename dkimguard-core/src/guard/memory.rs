@@ -15,7 +15,7 @@ use super::delivery::{Batch, Outcome};
 use super::incident::{Incident, Stage};
 use super::past::{DAY, Past};
 use super::policy::after;
-use super::{Alert, IncidentKind, Policy};
+use super::{Alert, IncidentId, IncidentKind, Policy};
 use crate::identity::{Identity, ProviderStatus};
 use crate::judge::{Cause, Depth, Diagnosis, Report, State, Verdict, Witnesses};
 use crate::name::Name;
@@ -202,6 +202,12 @@ impl Memory {
     /// Whether an incident with the records or the provider is open.
     pub fn has_incident(&self) -> bool {
         self.incident.is_some()
+    }
+
+    /// The incidents that are open, with the time at which each was opened.
+    pub fn open_incidents(&self) -> impl Iterator<Item = (&IncidentId, Timestamp)> {
+        let open = [&self.incident, &self.blindness].into_iter().flatten();
+        open.map(|incident| (incident.id(), incident.opened_at()))
     }
 
     /// Whether something is or was wrong or unknown, so that the next look is a full one and comes soon.
