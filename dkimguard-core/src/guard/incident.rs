@@ -182,6 +182,10 @@ impl Incident {
         self
     }
 
+    pub(super) fn kind(&self) -> IncidentKind {
+        self.kind
+    }
+
     pub(super) fn id(&self) -> &IncidentId {
         &self.id
     }

@@ -204,10 +204,10 @@ impl Memory {
         self.incident.is_some()
     }
 
-    /// The incidents that are open, with the time at which each was opened.
-    pub fn open_incidents(&self) -> impl Iterator<Item = (&IncidentId, Timestamp)> {
+    /// The incidents that are open: of which kind, which, and since when.
+    pub fn open_incidents(&self) -> impl Iterator<Item = (IncidentKind, &IncidentId, Timestamp)> {
         let open = [&self.incident, &self.blindness].into_iter().flatten();
-        open.map(|incident| (incident.id(), incident.opened_at()))
+        open.map(|incident| (incident.kind(), incident.id(), incident.opened_at()))
     }
 
     /// Whether something is or was wrong or unknown, so that the next look is a full one and comes soon.
