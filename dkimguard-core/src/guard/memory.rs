@@ -122,11 +122,13 @@ impl Memory {
                 alerts.extend(incident.last(None, report, policy));
             }
         } else {
-            if is_bad_by_memory_alone(report) {
-                alerts.extend(self.stay_blind(report, policy));
-            } else if !self.may_be_a_lost_question(stage, report, policy) {
-                alerts.extend(self.see_again(report, policy));
-            }
+            // That something is wrong at a server says nothing of the provider, unless all of them fail.
+            let is_heard = report.identity.status != ProviderStatus::Unknown;
+            alerts.extend(if is_heard || report.verdict == Verdict::Failing {
+                self.see_again(report, policy)
+            } else {
+                self.stay_blind(report, policy)
+            });
             if let Some(stage) = stage {
                 self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
                 alerts.extend(self.suspect(stage, report, policy));
@@ -340,7 +342,7 @@ impl Memory {
         }
     }
 
-    /// Nothing is known at this look.
+    /// Whether mail is signed isn't known at this look.
     fn stay_blind(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
         // Two looks without a third for hours between them show nothing of these hours.
         let goes_on = self.looked_at.is_some_and(|last| policy.goes_on(last, report.at));
@@ -354,15 +356,6 @@ impl Memory {
         let (blindness, alert) = Incident::open(IncidentKind::Blind, Stage::Degraded, report);
         self.blindness = Some(Box::new(blindness));
         Some(alert)
-    }
-
-    /// Whether a look would have been unknown but for what one look alone finds degraded: that ends no blindness.
-    fn may_be_a_lost_question(&self, stage: Option<Stage>, report: &Report, policy: &Policy) -> bool {
-        let is_first = self.suspicion.as_ref().is_none_or(|suspicion| {
-            !policy.goes_on(suspicion.last, report.at) || suspicion.bad.iter().all(Bad::is_cached)
-        });
-        let is_unheard = report.identity.status == ProviderStatus::Unknown;
-        stage == Some(Stage::Degraded) && is_unheard && is_first && is_one_question_unseen(report)
     }
 
     /// Something is known at this look.
@@ -519,23 +512,6 @@ fn keeping_an_absence(report: &Report) -> Vec<String> {
         .filter(|vantage| !vantage.is_authoritative())
         .map(|vantage| format!("@{}", vantage.address()))
         .collect()
-}
-
-/// Whether a look at which the provider isn't heard shows nothing bad but what is only remembered: by a resolver's cache,
-/// or here, of what came and went.
-fn is_bad_by_memory_alone(report: &Report) -> bool {
-    let mut causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown).peekable();
-    report.identity.status == ProviderStatus::Unknown
-        && causes.peek().is_some()
-        && causes.all(|cause| matches!(cause.cause, Cause::NegativeCached | Cause::Flapping))
-}
-
-/// Whether all that is bad at the servers is one question that wasn't answered.
-fn is_one_question_unseen(report: &Report) -> bool {
-    let findings = report.records.iter().flat_map(|record| &record.findings);
-    let mut bad = findings
-        .filter(|finding| finding.observation.vantage.is_authoritative() && finding.state != State::Holds);
-    bad.next().is_some_and(|finding| finding.state == State::Unseen) && bad.next().is_none()
 }
 
 /// Whether a look that comes to nothing shows all the same that a server is well.
