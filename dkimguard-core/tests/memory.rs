@@ -642,6 +642,21 @@ fn the_next_incident_has_another_name() {
 }
 
 #[test]
+fn what_may_last_is_looked_at_each_minute_until_that_is_decided() {
+    let mut stage = Stage::new();
+    one_silent(&mut stage);
+    let mut now = at(0.0);
+    while !stage.memory.has_incident() {
+        stage.look(now);
+        let next = stage.policy.next_look(&stage.memory, 0.9).expect("a look was taken");
+        let gap = next.duration_since(now).as_secs();
+        assert_eq!(gap == 60, !stage.memory.has_incident(), "{gap} s after minute {}", minute(now));
+        now = next;
+    }
+    assert_eq!(minute(stage.memory.looked_at().expect("a look was taken")), 10.0);
+}
+
+#[test]
 fn a_domain_among_many_is_looked_at_in_full_where_anything_was_wrong_and_now_and_then() {
     let mut stage = Stage::new();
     let depth = |stage: &Stage, minute: f64| stage.policy.depth(&stage.memory, 1000, at(minute));

@@ -253,11 +253,14 @@ impl Memory {
 
     /// When a look can decide what the last one left open, if anything is.
     pub(super) fn decision_due(&self, policy: &Policy) -> Option<Timestamp> {
-        let opening = self
+        let undecided = self
             .suspicion
             .as_ref()
-            .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded))
-            .and_then(|suspicion| suspicion.lasts_at(policy, |_| true));
+            .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded));
+        // What would be told since it lasts is looked at all the while: two spells aren't one that lasts.
+        let lasting = undecided.filter(|suspicion| suspicion.bad.iter().any(|bad| !bad.is_cached()));
+        let lasting = self.looked_at.filter(|_| lasting.is_some());
+        let cached = undecided.and_then(|suspicion| suspicion.lasts_at(policy, Bad::is_cached));
         // However long it was degraded or unknown before: that it fails is soon confirmed.
         let is_new = self.incident.as_ref().is_none_or(|incident| !incident.is_failing());
         let confirmation = self
@@ -270,7 +273,7 @@ impl Memory {
         // A look at which all is well after one at which it wasn't wants a second one soon.
         let is_well = self.incident.iter().chain(&self.blindness).any(|incident| incident.is_well());
         let recovery = self.looked_at.filter(|_| is_well).map(|at| after(at, policy.confirmation_gap));
-        [opening, confirmation, blindness, recovery].into_iter().flatten().min()
+        [lasting, cached, confirmation, blindness, recovery].into_iter().flatten().min()
     }
 
     /// When alerts can be delivered to these notifiers, if any wait.
