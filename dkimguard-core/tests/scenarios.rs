@@ -15,8 +15,8 @@ use dkimguard_core::zone::{HostedZone, Visibility};
 use jiff::{SignedDuration, Timestamp};
 
 use scene::{
-    AAA, BBB, DOMAIN, KEY, NOW, SECOND, Scenario, Scene, assert_all, degraded, exposed, failing, healthy, name,
-    own_key, take, unknown,
+    AAA, BBB, DOMAIN, KEY, NOW, SECOND, Scenario, Scene, assert_all, degraded, exposed, failing, healthy,
+    name, own_key, take, unknown,
 };
 
 #[rustfmt::skip]

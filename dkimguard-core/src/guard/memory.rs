@@ -480,12 +480,12 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
     let is_shown = |cause: &&Diagnosis| cause.records.iter().any(|record| records.contains(&record));
     let causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown && !is_shown(cause));
     for cause in causes {
-        // One resolver's cache after another's makes none that lasts either.
-        let resolvers = match cause.cause {
-            Cause::NegativeCached => keeping_an_absence(report),
+        // One absence in a cache after another makes none that lasts either.
+        let kept = match cause.cause {
+            Cause::NegativeCached => kept_absences(report),
             _ => vec![String::new()],
         };
-        let whats = resolvers.iter().map(|resolver| format!("{}{resolver}", cause.cause.code()));
+        let whats = kept.iter().map(|kept| format!("{}{kept}", cause.cause.code()));
         seen.extend(whats.map(|what| (what, String::new())));
     }
     let mut bad: Vec<Bad> = seen
@@ -493,11 +493,15 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
         .map(|(what, mut how)| {
             how.truncate(MOST_AFFECTED);
             let before = before.iter().find(|bad| bad.what == what);
+            // All may be well by now but for one question that got lost: what is known stays, and isn't sure.
+            let doubted = before.filter(|bad| bad.is_sure && bad.how != how && how == ONE_UNSEEN);
+            if let Some(bad) = doubted {
+                return Bad { is_sure: false, ..bad.clone() };
+            }
             // A second look makes it sure, and where it finds it bad in another way, it is bad since then.
-            let since = before.filter(|bad| bad.is_sure || bad.how == how).map_or(report.at, |bad| bad.since);
-            // All may be well by now but for one question that got lost.
-            let may_be_over = how == ONE_UNSEEN && before.is_some_and(|bad| bad.how != how);
-            Bad { what, how, since, is_sure: before.is_some() && !may_be_over }
+            let goes_on = |bad: &&Bad| bad.is_sure || bad.how == how || how == ONE_UNSEEN;
+            let since = before.filter(goes_on).map_or(report.at, |bad| bad.since);
+            Bad { what, how, since, is_sure: before.is_some() }
         })
         .collect();
     // What has lasted longest is what decides.
@@ -506,14 +510,15 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
     bad
 }
 
-/// The resolvers that answer an absence, each with an `@` before it.
-fn keeping_an_absence(report: &Report) -> Vec<String> {
-    let findings = report.records.iter().flat_map(|record| &record.findings);
-    let absent = findings.filter(|finding| finding.state == State::Absent);
-    let vantages = absent.map(|finding| &finding.observation.vantage);
-    vantages
-        .filter(|vantage| !vantage.is_authoritative())
-        .map(|vantage| format!("@{}", vantage.address()))
+/// Which resolvers answer which absences, as `@address name`.
+fn kept_absences(report: &Report) -> Vec<String> {
+    let findings = report
+        .records
+        .iter()
+        .flat_map(|record| record.findings.iter().map(|found| (&record.expected.name, found)));
+    findings
+        .filter(|(_, found)| found.state == State::Absent && !found.observation.vantage.is_authoritative())
+        .map(|(name, found)| format!("@{} {name}", found.observation.vantage.address()))
         .collect()
 }
 
