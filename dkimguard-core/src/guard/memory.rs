@@ -504,8 +504,8 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
             Bad { what, how, since, is_sure: before.is_some() }
         })
         .collect();
-    // What has lasted longest is what decides.
-    bad.sort_by_key(|bad| bad.since);
+    // What has lasted longest is what decides, and a cache only where no server does.
+    bad.sort_by_key(|bad| (bad.is_cached(), bad.since));
     bad.truncate(MOST_AFFECTED);
     bad
 }
