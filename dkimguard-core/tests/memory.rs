@@ -162,6 +162,10 @@ fn one_question_lost(s: &mut Stage) {
     s.mend();
     s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).below(BBB));
 }
+fn one_text_lost(s: &mut Stage) {
+    s.mend();
+    s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).for_kind(RecordKind::Txt).below(BBB));
+}
 fn one_cached(s: &mut Stage) {
     s.mend();
     s.world.resolver(SECOND).cache_absence(AAA, 300);
@@ -371,6 +375,9 @@ const PLAYS: &[Play] = &[
     play("the provider can't be asked for an hour, and a resolver keeps an absence for a part of it",
         &[watch(0.0, 40.0, |s| { one_cached(s); provider_away(s); }), watch(40.0, 90.0, mended)],
         &["60 opened blind warning"]),
+    play("two questions for TXT are lost, a quarter of an hour apart, while the provider isn't heard",
+        &[watch(0.0, 1.0, provider_away), look(1.0, one_text_lost), watch(2.0, 16.0, mended), look(16.0, one_text_lost), watch(17.0, 40.0, mended)],
+        &[]),
     play("and a question is lost in the midst of that",
         &[watch(0.0, 20.0, |s| { one_cached(s); provider_away(s); }),
           look(20.0, |s| { one_question_lost(s); s.world.resolver(SECOND).cache_absence(AAA, 300); }),

@@ -17,7 +17,7 @@ use super::past::{DAY, Past};
 use super::policy::after;
 use super::{Alert, IncidentId, IncidentKind, Policy};
 use crate::identity::{Identity, ProviderStatus};
-use crate::judge::{Cause, Depth, Diagnosis, Report, State, Verdict, Witnesses};
+use crate::judge::{Cause, Depth, Diagnosis, Finding, Report, State, Verdict, Witnesses};
 use crate::name::Name;
 
 /// The format of the JSON; it changes only when an older version could not read it rightly.
@@ -522,12 +522,16 @@ fn kept_absences(report: &Report) -> Vec<String> {
         .collect()
 }
 
-/// Whether a look that comes to nothing shows all the same that a server is well.
-fn is_seen_well(server: &str, report: &Report) -> bool {
-    let findings = report.records.iter().flat_map(|record| &record.findings);
-    let mut there =
-        findings.filter(|finding| finding.observation.vantage.address().to_string() == server).peekable();
-    there.peek().is_some() && there.all(|finding| finding.state == State::Holds)
+/// Whether a look that comes to nothing shows all the same that a server is well; and that a cause is gone which no
+/// server shows, where all is well everywhere.
+fn is_seen_well(what: &str, report: &Report) -> bool {
+    let findings = || report.records.iter().flat_map(|record| &record.findings);
+    let is_there = |finding: &&Finding| finding.observation.vantage.address().to_string() == what;
+    let holds = |finding: &Finding| finding.state == State::Holds;
+    if findings().any(|finding| is_there(&finding)) {
+        return findings().filter(is_there).all(holds);
+    }
+    report.depth == Depth::Full && findings().next().is_some() && findings().all(holds)
 }
 
 /// What fails at a look: records by name, and where a cause has none, the cause.
