@@ -9,7 +9,7 @@ use crate::name::Name;
 pub const TTL: u32 = 300;
 
 /// The octets that one string of a TXT record may have (RFC 1035 §3.3).
-const MAX_STRING: usize = 255;
+pub(crate) const MAX_STRING: usize = 255;
 
 /// A way of writing records that are to be published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use aws_sdk_sesv2::types::{
     DkimAttributes, DkimSigningAttributesOrigin, MailFromAttributes, VerificationInfo,
 };
 use dkimguard_core::identity::{
-    ExpectedValue, Identity, IdentityId, MailFrom, ProviderStatus, Selector, Targets, Verification,
+    ExpectedValue, Identity, IdentityId, KeyMaker, MailFrom, ProviderStatus, Selector, Targets, Verification,
     VerificationSoa,
 };
 use dkimguard_core::judge::{Gap, Port};
@@ -132,6 +132,12 @@ fn read_selectors(identity: &mut Identity, dkim: &DkimAttributes) {
             note(identity, format!("SES names the hosted zone `{text}`, which is not a domain name"));
             return;
         }
+    };
+    identity.keys = match Origin::of(dkim) {
+        Origin::Easy => KeyMaker::Provider,
+        Origin::Replica => KeyMaker::Parent,
+        Origin::OwnKey => KeyMaker::Owner,
+        Origin::Unknown(_) => KeyMaker::Unknown,
     };
     match Origin::of(dkim) {
         Origin::Easy | Origin::Replica => {

@@ -170,6 +170,18 @@ impl Report {
         if evidence.has_lost_all() { evidence.earlier_names() } else { Vec::new() }
     }
 
+    /// The names of all selectors that the identity is known to have had before.
+    pub(crate) fn known_earlier_names(
+        identity: &Identity,
+        expected: &[Expected],
+        survey: &Survey,
+        witnesses: &Witnesses,
+        at: Timestamp,
+    ) -> Vec<Name> {
+        let records = compare_all(identity, expected, survey);
+        Evidence::new(identity, &records, survey, witnesses, at).earlier_names()
+    }
+
     /// The report on a domain of which no identity could be learnt: unknown, with the gaps that say why.
     pub fn without_identity(id: IdentityId, at: Timestamp, depth: Depth, gaps: Vec<Gap>) -> Self {
         let mut identity = Identity::new(id, Vec::new());

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::premise::survey_supposing;
 use super::survey::{Survey, glance, seek, survey};
-use super::{Places, Premise};
+use super::{Delegation, Places, Premise};
 use crate::error::ParseNameError;
 use crate::identity::{Expected, Identity};
 use crate::judge::{Depth, Gap, Port, Report, Witnesses};
 use crate::name::Name;
 use crate::ports::{ChangeHistory, DnsLookup, ZoneView};
+use crate::zone::HostedZone;
 
 /// How many records of earlier selectors are asked for.
 const MOST_EARLIER: usize = 12;
@@ -23,6 +24,21 @@ pub struct Look {
     places: Places,
     zones: Option<Arc<dyn ZoneView>>,
     history: Option<Arc<dyn ChangeHistory>>,
+}
+
+/// What a full look saw beside what a [`Report`] tells: what a repair rests on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sight {
+    /// The records that must be in DNS.
+    pub expected: Vec<Expected>,
+    /// The zones that the DNS host holds.
+    pub zones: Vec<HostedZone>,
+    /// The zones in which the records lie, and where the world is sent for them.
+    pub delegations: Vec<Delegation>,
+    /// The names of the identity's earlier selectors, as far as they are known for sure.
+    pub earlier: Vec<Name>,
+    /// Why a delegation could not be found.
+    pub lost: Vec<String>,
 }
 
 impl Look {
@@ -57,27 +73,46 @@ impl Look {
     pub async fn take_with(
         &self,
         identity: Identity,
-        mut witnesses: Witnesses,
+        witnesses: Witnesses,
         depth: Depth,
         at: Timestamp,
         seed: u64,
     ) -> Report {
+        if depth == Depth::Full {
+            return self.take_closely(identity, witnesses, at, seed).await.0;
+        }
+        match identity.expected() {
+            Ok(expected) => {
+                let survey = glance(&*self.dns, &self.places, &expected, seed).await;
+                Report::judge(identity, &expected, &survey, &witnesses, depth, at)
+            }
+            Err(error) => without_names(identity, &error, depth, at),
+        }
+    }
+
+    /// Takes one full look, and gives beside the report what a repair needs of what was seen.
+    pub async fn take_closely(
+        &self,
+        identity: Identity,
+        mut witnesses: Witnesses,
+        at: Timestamp,
+        seed: u64,
+    ) -> (Report, Sight) {
+        let depth = Depth::Full;
         let expected = match identity.expected() {
             Ok(expected) => expected,
-            Err(error) => return without_names(identity, &error, depth, at),
+            Err(error) => return (without_names(identity, &error, depth, at), Sight::default()),
         };
         let dns = &*self.dns;
-        if depth == Depth::Quick {
-            let survey = glance(dns, &self.places, &expected, seed).await;
-            return Report::judge(identity, &expected, &survey, &witnesses, depth, at);
-        }
         let mut survey = survey(dns, &self.places, &identity, &expected, seed).await;
         self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
         let gaps = self.hear(&mut witnesses, &identity, &expected, &survey, at).await;
         self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
+        let earlier = Report::known_earlier_names(&identity, &expected, &survey, &witnesses, at);
         let mut report = Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         report.gaps.extend(gaps);
-        report
+        let Survey { zones: delegations, lost, .. } = survey;
+        (report, Sight { expected, zones: witnesses.zones, delegations, earlier, lost })
     }
 
     /// Takes one look at what would be so if the premise were: before a move, not after it.
