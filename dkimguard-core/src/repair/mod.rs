@@ -15,8 +15,14 @@
 //! - touch a name that isn't one of the identity's selectors, or a type beside CNAME and TXT there;
 //! - take a healthy record away before another has taken its place.
 
+mod event;
 mod plan;
+#[cfg(feature = "guard")]
+mod run;
 mod step;
 
+pub use event::{Event, Waiting};
 pub use plan::{Edit, Refusal, RepairPlan, TargetZone};
+#[cfg(feature = "guard")]
+pub use run::{End, Repair};
 pub use step::Step;

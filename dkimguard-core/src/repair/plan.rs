@@ -207,6 +207,14 @@ impl RepairPlan {
         })
     }
 
+    /// Whether the zone is as the plan makes it.
+    pub fn is_applied(&self, records: &[Record]) -> bool {
+        self.edits.iter().all(|edit| {
+            let now: Vec<&Record> = records.iter().filter(|record| record.name == edit.name).collect();
+            now.into_iter().eq(&edit.after)
+        })
+    }
+
     fn of_zone(hosted: &HostedZone, records: &[&RecordReport]) -> Result<Self, Refusal> {
         let mut edits = Vec::new();
         for record in records {
@@ -367,6 +375,31 @@ pub(super) fn holds_at_servers(record: &RecordReport) -> bool {
 /// A key as the strings of a TXT record.
 fn strings_of(key: &KeyRecord) -> Txt {
     Txt::new(key.to_string().as_bytes().chunks(MAX_STRING))
+}
+
+impl Refusal {
+    /// The refusal in the JSON: `not-seen`, `held-elsewhere`, …
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotSeen { .. } => "not-seen",
+            Self::HeldElsewhere { .. } => "held-elsewhere",
+            Self::SeveralZones { .. } => "several-zones",
+            Self::Replica => "replica",
+            Self::KeyUnknown { .. } => "key-unknown",
+            Self::ProviderNeedsKey => "provider-needs-key",
+            Self::InTheWay { .. } => "in-the-way",
+            Self::Unsettled { .. } => "unsettled",
+            Self::NoEdit { .. } => "no-edit",
+        }
+    }
+
+    /// The records that somebody else is to publish, as lines of a zone file; none where that isn't the way out.
+    pub fn records(&self) -> Vec<String> {
+        match self {
+            Self::HeldElsewhere { records, .. } => records.iter().map(zone_line).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl TargetZone {
