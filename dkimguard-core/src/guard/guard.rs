@@ -150,8 +150,10 @@ impl Guard {
     }
 
     pub(super) fn new(builder: GuardBuilder) -> Self {
-        let GuardBuilder { source, look, domains, watches_all, policy, store, notifiers, clock, seed } =
-            builder;
+        let GuardBuilder {
+            source, look, domains, watches_all, policy, store, notifiers, clock, seed, ..
+        } = builder;
+        let (publisher, rearm) = (builder.publisher, builder.rearm);
         let (orders, received) = mpsc::unbounded_channel();
         let seen = domains.iter().map(|domain| (domain.clone(), Seen::default()));
         let shared = Shared {
@@ -175,6 +177,8 @@ impl Guard {
                 policy,
                 names: notifiers.iter().map(|notifier| notifier.name().to_owned()).collect(),
                 notifiers,
+                publisher,
+                rearm,
                 keeper: Keeper::new(store),
                 clock,
                 watched: AtomicUsize::new(domains.len()),

@@ -13,12 +13,15 @@ use super::delivery::Delivery;
 #[cfg(feature = "guard")]
 use super::delivery::{Batch, Outcome};
 use super::incident::{Incident, Stage};
+use super::journal::{Entry, Journal};
 use super::past::Past;
 use super::policy::after;
 use super::{Alert, IncidentKind, Policy};
 use crate::identity::{Identity, ProviderStatus};
 use crate::judge::{Cause, Depth, Diagnosis, Report, State, Verdict, Witnesses};
 use crate::name::Name;
+#[cfg(feature = "guard")]
+use crate::repair::Step;
 
 /// The format of the JSON; it changes only when an older version could not read it rightly.
 pub const FORMAT: u32 = 1;
@@ -51,6 +54,8 @@ pub struct Memory {
     earlier_selectors: VecDeque<Name>,
     past: Past,
     delivery: Delivery,
+    #[serde(skip_serializing_if = "Journal::is_empty")]
+    journal: Journal,
 }
 
 /// What looks that weren't healthy have in common, before and while there is an incident.
@@ -201,6 +206,31 @@ impl Memory {
     /// The alerts that some notifier hasn't been given yet, in their order.
     pub fn undelivered(&self) -> impl Iterator<Item = &Alert> {
         self.delivery.waiting()
+    }
+
+    /// What was done to mend the identity, the earliest first; the last 32 entries.
+    pub fn journal(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.journal.entries()
+    }
+
+    /// Adds to the journal what somebody else does to mend the identity.
+    #[must_use]
+    pub fn with_entry(mut self, entry: Entry) -> Self {
+        self.journal.note(entry);
+        self
+    }
+
+    /// Whether a step that mends the identity is to be taken now. If so it is in the journal, and whoever saves the
+    /// memory takes it.
+    #[cfg(feature = "guard")]
+    pub(super) fn begins_step(&mut self, step: Option<&Step>, report: &Report, policy: &Policy) -> bool {
+        self.journal.consider(step, report, policy)
+    }
+
+    /// Notes what came of a step that was begun then.
+    #[cfg(feature = "guard")]
+    pub(super) fn end_step(&mut self, at: Timestamp, step: &Step, result: String) {
+        self.journal.complete(at, step.as_str(), result);
     }
 
     /// The memory as JSON, to be stored.

@@ -47,6 +47,7 @@ mod delivery;
 mod guard;
 mod in_memory;
 mod incident;
+mod journal;
 #[cfg(feature = "guard")]
 mod keeper;
 mod memory;
@@ -67,8 +68,9 @@ pub use builder::{BuildError, GuardBuilder};
 #[cfg(feature = "guard")]
 pub use guard::{Guard, GuardHandle, Health};
 pub use in_memory::InMemory;
+pub use journal::Entry;
 pub use memory::{FORMAT, Memory, ParseMemoryError};
-pub use policy::{Depths, Policy};
+pub use policy::{Depths, Policy, RepairMode};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 #[cfg(feature = "guard")]

@@ -45,6 +45,8 @@ pub struct Policy {
     pub source_budget: u32,
     /// Where every domain of the source is watched, how often they are listed. Default 1 hour.
     pub list_interval: Duration,
+    /// What is done about records that are wrong. Default [`RepairMode::Off`]: nothing.
+    pub repair: RepairMode,
     /// For how long an instance that has begun to deliver alerts is left alone by the others. Default 2 minutes: a
     /// delivery takes up to one, and what a dead instance had begun is delivered by another after that.
     pub delivery_lease: Duration,
@@ -62,6 +64,21 @@ pub enum Depths {
     Full,
     /// Through one resolver.
     Quick,
+}
+
+/// What a guard does about records that are wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RepairMode {
+    /// It tells.
+    #[default]
+    Off,
+    /// It tells, and the report has the edit that would mend it.
+    Propose,
+    /// It makes the edit, through the publisher that it was given: once two full looks a minute or more apart agree in
+    /// it, and at most once a day for an identity. What it does is in the [journal](super::Memory::journal) before it is
+    /// done.
+    Apply,
 }
 
 impl Default for Policy {
@@ -82,6 +99,7 @@ impl Default for Policy {
             looks_at_once: 8,
             source_budget: 1200,
             list_interval: minutes(60),
+            repair: RepairMode::Off,
             delivery_lease: minutes(2),
         }
     }

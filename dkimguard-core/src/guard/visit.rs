@@ -12,13 +12,14 @@ use jiff::Timestamp;
 use super::delivery::{Batch, Outcome};
 use super::keeper::Keeper;
 use super::sweep::Answer;
-use super::{Alert, Memory, Policy, Timer};
-use crate::error::ProviderError;
+use super::{Alert, Memory, Policy, RepairMode, Timer};
+use crate::error::{ProviderError, chain};
 use crate::identity::{Identity, IdentityId, ProviderStatus};
 use crate::judge::{Depth, Gap, Port, Report};
 use crate::look::Look;
 use crate::name::Name;
-use crate::ports::{IdentitySource, Notifier};
+use crate::ports::{IdentitySource, Notifier, Rearm, RecordPublisher};
+use crate::repair::Step;
 
 /// How long a visit may take before it is given up: ports end by themselves long before.
 pub(super) const LONGEST_VISIT: Duration = Duration::from_secs(300);
@@ -34,6 +35,8 @@ pub(super) struct Visitor {
     pub(super) notifiers: Vec<Arc<dyn Notifier>>,
     /// The notifiers' names, in their order.
     pub(super) names: Vec<String>,
+    pub(super) publisher: Option<Arc<dyn RecordPublisher>>,
+    pub(super) rearm: Option<Arc<dyn Rearm>>,
     pub(super) keeper: Keeper,
     pub(super) clock: Arc<dyn Timer>,
     pub(super) watched: AtomicUsize,
@@ -262,9 +265,16 @@ impl Visitor {
         let take = |identity: Identity, depth| {
             let witnesses = memory.witnesses(&identity);
             let seed = self.seed.fetch_add(1, Ordering::Relaxed);
-            self.look.take_with(identity, witnesses, depth, at, seed)
+            async move {
+                if depth == Depth::Full && self.policy.repair != RepairMode::Off {
+                    let (report, sight) = self.look.take_closely(identity, witnesses, at, seed).await;
+                    let step = Step::next(&report, &sight);
+                    return (report, Some(step));
+                }
+                (self.look.take_with(identity, witnesses, depth, at, seed).await, None)
+            }
         };
-        let mut report = take(now.clone(), depth).await;
+        let (mut report, mut step) = take(now.clone(), depth).await;
         if report.is_unexpected() {
             let (detailed, unheard) = match &now.status {
                 // The source was asked already, and couldn't tell.
@@ -276,23 +286,26 @@ impl Visitor {
             };
             let closer = self.policy.closer(depth);
             if detailed != now || closer != depth {
-                report = take(detailed, closer).await;
+                (report, step) = take(detailed, closer).await;
             }
             report.gaps.extend(unheard);
         }
         report.gaps.extend(gaps.iter().cloned());
-        self.note(identity, report).await
+        if let Some(Step::Publish(plan)) = &step {
+            report.plan = Some(plan.clone());
+        }
+        self.note(identity, report, step).await
     }
 
     /// Remembers that nothing could be learnt of an identity.
     async fn note_nothing(&self, identity: Identity, gaps: Vec<Gap>) -> Looked {
         let at = self.clock.now();
         let report = Report::without_identity(identity.id.clone(), at, Depth::Quick, gaps);
-        self.note(identity, report).await
+        self.note(identity, report, None).await
     }
 
-    /// Remembers a look, and takes what is to be delivered now.
-    async fn note(&self, identity: Identity, report: Report) -> Looked {
+    /// Remembers a look, takes what is to be delivered now, and the step that mends the identity, if it is due.
+    async fn note(&self, identity: Identity, report: Report, step: Option<Step>) -> Looked {
         let at = report.at;
         let chance = self.chance();
         let noted = self.keeper.update(&identity.id, at, |memory| {
@@ -302,18 +315,64 @@ impl Visitor {
                 .is_some_and(|looked_at| looked_at > at && self.policy.is_near(looked_at, at))
             {
                 let next_look = self.policy.next_look(&memory, chance);
-                return (memory, (next_look, Vec::new(), Vec::new(), None));
+                return (memory, (next_look, Vec::new(), Vec::new(), None, false));
             }
             let (mut memory, alerts) = memory.advance(&report, &self.policy);
+            let step = step.as_ref().filter(|step| self.can_take(step));
+            let is_due = memory.begins_step(step, &report, &self.policy);
             if self.names.is_empty() {
                 memory.drop_alerts(&alerts);
             }
             let (batches, due) = self.claim(&mut memory, at);
             let next_look = self.policy.next_look(&memory, chance);
-            (memory, (next_look, alerts, batches, due))
+            (memory, (next_look, alerts, batches, due, is_due))
         });
-        let (next_look, alerts, batches, delivery_due) = noted.await;
+        let (next_look, alerts, batches, delivery_due, is_due) = noted.await;
+        // What isn't in the journal isn't done: another instance couldn't know of it.
+        if let Some(step) = step.filter(|_| is_due && self.keeper.fault().is_none()) {
+            self.mend(&identity, &report.identity, at, &step).await;
+        }
         Looked { identity, report, next_look, alerts, batches, delivery_due }
+    }
+
+    /// Whether a step can be taken here.
+    fn can_take(&self, step: &Step) -> bool {
+        self.policy.repair == RepairMode::Apply
+            && match step {
+                Step::Publish(_) => self.publisher.is_some(),
+                Step::Rearm => self.rearm.is_some(),
+                _ => false,
+            }
+    }
+
+    /// Takes a step that mends an identity, and writes into the journal what came of it. The next looks prove it.
+    async fn mend(&self, identity: &Identity, now: &Identity, begun: Timestamp, step: &Step) {
+        let work = async {
+            match (step, &self.publisher, &self.rearm) {
+                (Step::Publish(plan), Some(publisher), _) => {
+                    publisher.apply(plan).await.map(|published| match published.change {
+                        Some(change) => format!("published as change {change}"),
+                        None => "the zone was already as the plan makes it".to_owned(),
+                    })
+                }
+                (Step::Rearm, _, Some(rearm)) => rearm
+                    .rearm(now)
+                    .await
+                    .map(|after| format!("the provider starts again, and says {}", after.status)),
+                _ => Ok("nothing was done".to_owned()),
+            }
+        };
+        let result = match self.guarded(LONGEST_VISIT, work).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => format!("failed: {}", chain(&error)),
+            Err(why) => format!("failed: {why}"),
+        };
+        let at = self.clock.now();
+        let noted = self.keeper.update(&identity.id, at, |mut memory| {
+            memory.end_step(begun, step, result.clone());
+            (memory, ())
+        });
+        noted.await;
     }
 
     /// A number from 0 up to 1, another each time.

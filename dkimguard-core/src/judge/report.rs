@@ -17,6 +17,7 @@ use crate::history::Topic;
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus, Targets};
 use crate::look::{Basis, Delegation, Response, Survey, Vantage};
 use crate::name::Name;
+use crate::repair::RepairPlan;
 
 /// The working deadline, in hours from the basis: the identity's own verification is given up after that.
 pub const WORKING_HOURS: i64 = 72;
@@ -50,6 +51,8 @@ pub struct Report {
     pub advice: Vec<Advice>,
     /// What could not be looked at.
     pub gaps: Vec<Gap>,
+    /// The edit that mends the records, where somebody asked for one and there is one.
+    pub plan: Option<RepairPlan>,
 }
 
 /// One expected record, and how it stands at each vantage point.
@@ -138,6 +141,7 @@ impl Report {
             causes,
             advice,
             gaps: gaps_seen,
+            plan: None,
             records,
             identity,
         }
@@ -203,6 +207,7 @@ impl Report {
             records: Vec::new(),
             advice: Vec::new(),
             gaps,
+            plan: None,
         }
     }
 

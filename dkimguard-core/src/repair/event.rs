@@ -156,9 +156,9 @@ impl Serialize for Event {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("event", self.as_str())?;
         match self {
-            Self::Planned(plan) => write_plan(&mut map, plan)?,
+            Self::Planned(plan) => plan.write_fields(&mut map)?,
             Self::Published { plan, published } => {
-                write_plan(&mut map, plan)?;
+                plan.write_fields(&mut map)?;
                 map.serialize_entry("change", &published.change)?;
             }
             Self::Rearmed { identity, has_changed } => {
@@ -187,9 +187,20 @@ impl Serialize for Event {
     }
 }
 
-fn write_plan<M: SerializeMap>(map: &mut M, plan: &RepairPlan) -> Result<(), M::Error> {
-    map.serialize_entry("zone", &plan.zone)?;
-    map.serialize_entry("edits", &plan.edits)
+impl RepairPlan {
+    fn write_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("zone", &self.zone)?;
+        map.serialize_entry("edits", &self.edits)
+    }
+}
+
+/// `zone`, as `{id, host, name}`, and `edits`.
+impl Serialize for RepairPlan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        self.write_fields(&mut map)?;
+        map.end()
+    }
 }
 
 impl Waiting {
