@@ -1,6 +1,6 @@
 //! [`Account`]: one set of credentials, and the AWS account that they belong to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -13,6 +13,7 @@ use dkimguard_core::judge::{Gap, Port};
 use tokio::sync::OnceCell;
 
 use crate::fault::Fault;
+use crate::observer::Observer;
 use crate::operation::Operation;
 use crate::region::Region;
 use crate::role::RoleArn;
@@ -50,26 +51,33 @@ pub(crate) struct Account {
     config: SdkConfig,
     number: OnceCell<String>,
     retries: RetryPartition,
+    observer: Observer,
 }
 
 impl Account {
     /// The account of credentials that anybody may have set up; STS knows its number.
-    pub(crate) fn of_caller(config: SdkConfig) -> Self {
-        Self { config, number: OnceCell::new(), retries: RetryPartition::new("dkimguard") }
+    pub(crate) fn of_caller(config: SdkConfig, observer: Observer) -> Self {
+        Self { config, number: OnceCell::new(), retries: RetryPartition::new("dkimguard"), observer }
     }
 
     /// The account of a role; the ARN has its number.
-    pub(crate) fn of_role(config: SdkConfig, role: &RoleArn) -> Self {
+    pub(crate) fn of_role(config: SdkConfig, role: &RoleArn, observer: Observer) -> Self {
         Self {
             config,
             number: OnceCell::new_with(Some(role.account().to_owned())),
             retries: RetryPartition::new(format!("dkimguard-{role}")),
+            observer,
         }
     }
 
     /// The account's number, if it is known by now.
     pub(crate) fn number(&self) -> Option<&str> {
         self.number.get().map(String::as_str)
+    }
+
+    /// Who is told of the calls.
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.observer
     }
 
     /// Whose identities these are. STS is asked until it has answered once.
@@ -84,7 +92,8 @@ impl Account {
         let operation = Operation::GetCallerIdentity;
         let config = aws_sdk_sts::config::Builder::from(&self.config).retry_partition(self.retries.clone());
         let client = aws_sdk_sts::Client::from_conf(config.build());
-        match tokio::time::timeout(OWNER, client.get_caller_identity().send()).await {
+        let start = Instant::now();
+        let told = match tokio::time::timeout(OWNER, client.get_caller_identity().send()).await {
             Ok(Ok(caller)) => caller.account.ok_or_else(|| {
                 Fault::new(ProviderErrorKind::Unusable, operation, "the answer names no account")
             }),
@@ -93,7 +102,9 @@ impl Account {
                 let said = format!("no answer within {} s", OWNER.as_secs());
                 Err(Fault::new(ProviderErrorKind::Unavailable, operation, said))
             }
-        }
+        };
+        self.observer.note(operation, told.as_ref().err().map(|fault| fault.kind), start.elapsed());
+        told
     }
 
     /// The client of Route 53, which answers for all regions. It tries once, as that of SES does.

@@ -24,6 +24,7 @@ use crate::account::{Account, behaviour, time_limits};
 use crate::call::Pace;
 use crate::cloudtrail::CloudTrail;
 use crate::credentials::OneSearch;
+use crate::observer::{CallObserver, Observer};
 use crate::region::{ParseRegionError, Region};
 use crate::role::RoleArn;
 use crate::route53::Route53;
@@ -95,6 +96,7 @@ pub struct AwsBuilder {
     roles: Vec<RoleArn>,
     endpoint_url: Option<String>,
     credentials: Option<SharedCredentialsProvider>,
+    observer: Observer,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -141,6 +143,12 @@ impl AwsBuilder {
         self
     }
 
+    /// Tells this observer of each call.
+    pub fn with_observer(mut self, observer: impl CallObserver + 'static) -> Self {
+        self.observer = Observer::new(observer);
+        self
+    }
+
     /// Reads the AWS configuration. No AWS API is called; credentials are looked for with the first call.
     ///
     /// # Errors
@@ -160,11 +168,11 @@ impl AwsBuilder {
 
         let mut accounts = Vec::new();
         if self.roles.is_empty() {
-            accounts.push(Arc::new(Account::of_caller(config.clone())));
+            accounts.push(Arc::new(Account::of_caller(config.clone(), self.observer.clone())));
         }
         for role in distinct(self.roles) {
-            let as_role = assume(&config, &role).await;
-            accounts.push(Arc::new(Account::of_role(as_role, &role)));
+            let as_role = assume(&config, &role, &self.observer).await;
+            accounts.push(Arc::new(Account::of_role(as_role, &role, self.observer.clone())));
         }
         let route53 = Route53::over(&accounts, &home.global());
         let cloudtrail = CloudTrail::over(&accounts, home.global());
@@ -175,7 +183,7 @@ impl AwsBuilder {
             let places = regions.iter().map(|region| {
                 let pace = paces
                     .entry((number.clone(), region.clone()))
-                    .or_insert_with(|| Arc::new(Pace::of_ses()))
+                    .or_insert_with(|| Arc::new(Pace::of_ses(account.observer())))
                     .clone();
                 Place::new(account, region.clone(), pace)
             });
@@ -272,14 +280,15 @@ fn is_url(text: &str) -> bool {
 }
 
 /// The configuration of a role, out of that of who may assume it.
-async fn assume(config: &SdkConfig, role: &RoleArn) -> SdkConfig {
+async fn assume(config: &SdkConfig, role: &RoleArn, observer: &Observer) -> SdkConfig {
     let role =
         AssumeRoleProvider::builder(role.as_str()).session_name("dkimguard").configure(config).build().await;
     config
         .to_builder()
-        .credentials_provider(SharedCredentialsProvider::new(OneSearch::new(SharedCredentialsProvider::new(
-            role,
-        ))))
+        .credentials_provider(SharedCredentialsProvider::new(OneSearch::of_role(
+            SharedCredentialsProvider::new(role),
+            observer,
+        )))
         .identity_cache(aws_sdk_sesv2::config::IdentityCache::lazy().build())
         .build()
 }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use aws_sdk_sesv2::config::http::HttpResponse;
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use governor::{DefaultDirectRateLimiter, Quota};
+use tokio::sync::Mutex;
 
 use crate::fault::Fault;
+use crate::observer::Observer;
 use crate::operation::Operation;
 
 /// How often a call is tried where the fault may pass.
@@ -45,34 +47,42 @@ const CLOUDTRAIL: Duration = Duration::from_millis(556);
 /// The same for `Publish` in one region: SNS allows thousands a second, shared with whatever else the account sends.
 const SNS: Duration = Duration::from_millis(100);
 
-/// Lets calls through one at a time and evenly spaced. Every try takes a turn of its own.
+/// Lets calls through one at a time, evenly spaced and in the order in which they came, and says so. Every try takes a
+/// turn of its own.
 #[derive(Debug)]
-pub(crate) struct Pace(DefaultDirectRateLimiter);
+pub(crate) struct Pace {
+    limiter: DefaultDirectRateLimiter,
+    /// The limiter alone lets through whoever asks at the right moment: with many waiting, some would wait for ever.
+    queue: Mutex<()>,
+    observer: Observer,
+}
 
 impl Pace {
-    pub(crate) fn of_ses() -> Self {
-        Self::every(SES)
+    pub(crate) fn of_ses(observer: &Observer) -> Self {
+        Self::every(SES, observer)
     }
 
-    pub(crate) fn of_route53() -> Self {
-        Self::every(ROUTE_53)
+    pub(crate) fn of_route53(observer: &Observer) -> Self {
+        Self::every(ROUTE_53, observer)
     }
 
-    pub(crate) fn of_cloudtrail() -> Self {
-        Self::every(CLOUDTRAIL)
+    pub(crate) fn of_cloudtrail(observer: &Observer) -> Self {
+        Self::every(CLOUDTRAIL, observer)
     }
 
-    pub(crate) fn of_sns() -> Self {
-        Self::every(SNS)
+    pub(crate) fn of_sns(observer: &Observer) -> Self {
+        Self::every(SNS, observer)
     }
 
-    fn every(interval: Duration) -> Self {
+    fn every(interval: Duration, observer: &Observer) -> Self {
         let quota = Quota::with_period(interval).expect("the interval isn't zero");
-        Self(DefaultDirectRateLimiter::direct(quota))
+        let limiter = DefaultDirectRateLimiter::direct(quota);
+        Self { limiter, queue: Mutex::new(()), observer: observer.clone() }
     }
 
     async fn turn(&self) {
-        self.0.until_ready().await;
+        let _first = self.queue.lock().await;
+        self.limiter.until_ready().await;
     }
 }
 
@@ -92,9 +102,11 @@ where
     loop {
         pace.turn().await;
         let start = Instant::now();
-        let fault = match send().await {
+        let answer = send().await.map_err(|error| Fault::read(operation, &error));
+        pace.observer.note(operation, answer.as_ref().err().map(|fault| fault.kind), start.elapsed());
+        let fault = match answer {
             Ok(answer) => return Ok(answer),
-            Err(error) => Fault::read(operation, &error),
+            Err(fault) => fault,
         };
         tries += 1;
         let pause = pause_after(tries);

@@ -5,9 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::sync::Mutex;
+
+use crate::fault::Fault;
+use crate::observer::Observer;
+use crate::operation::Operation;
 
 /// How long a failed search stands. Long enough for all regions of one look, short enough for somebody who logs
 /// in and tries again.
@@ -21,11 +26,26 @@ const STANDS: Duration = Duration::from_secs(5);
 pub(crate) struct OneSearch {
     provider: SharedCredentialsProvider,
     failed: Mutex<Option<(Instant, Failed)>>,
+    /// Who is told of each search, where it is a call to AWS.
+    observer: Option<Observer>,
 }
 
 impl OneSearch {
     pub(crate) fn new(provider: SharedCredentialsProvider) -> Self {
-        Self { provider, failed: Mutex::new(None) }
+        Self { provider, failed: Mutex::new(None), observer: None }
+    }
+
+    /// The credentials of a role: a search is `sts:AssumeRole`.
+    pub(crate) fn of_role(provider: SharedCredentialsProvider, observer: &Observer) -> Self {
+        Self { observer: Some(observer.clone()), ..Self::new(provider) }
+    }
+
+    fn note(&self, answer: &Result<Credentials, CredentialsError>, took: Duration) {
+        let operation = Operation::AssumeRole;
+        let failure = answer.as_ref().err().map(|error| Fault::read_credentials(operation, error).kind);
+        if let Some(observer) = &self.observer {
+            observer.note(operation, failure, took);
+        }
     }
 }
 
@@ -41,7 +61,10 @@ impl ProvideCredentials for OneSearch {
             {
                 return Err(error.again());
             }
-            match self.provider.provide_credentials().await {
+            let start = Instant::now();
+            let answer = self.provider.provide_credentials().await;
+            self.note(&answer, start.elapsed());
+            match answer {
                 Ok(credentials) => {
                     *failed = None;
                     Ok(credentials)

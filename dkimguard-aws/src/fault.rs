@@ -64,7 +64,7 @@ impl Fault {
     }
 
     /// Why there are no credentials: nobody offers any, or the call that should have brought them failed.
-    fn read_credentials(operation: Operation, error: &CredentialsError) -> Self {
+    pub(crate) fn read_credentials(operation: Operation, error: &CredentialsError) -> Self {
         if let Some(refused) = find::<SdkError<AssumeRoleError, HttpResponse>>(error) {
             return Self::read(Operation::AssumeRole, refused);
         }

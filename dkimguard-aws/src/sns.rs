@@ -56,7 +56,10 @@ impl Sns {
         let place = accounts.as_ref().map_err(Clone::clone).and_then(|accounts| {
             let own = accounts.iter().find(|account| account.number() == Some(topic.account()));
             let account = own.or(accounts.first()).ok_or(ConfigError::NoRegion)?;
-            Ok(Place { client: account.sns(topic.region()), pace: Arc::new(Pace::of_sns()) })
+            Ok(Place {
+                client: account.sns(topic.region()),
+                pace: Arc::new(Pace::of_sns(account.observer())),
+            })
         });
         Self { name: format!("sns {topic}"), topic, place }
     }

@@ -27,6 +27,13 @@ const NOTICE_NOTES: &str = "Where no region is given, --check asks the one that 
 const NOTICE_EXIT_CODES: &str = "Exit codes: 0 cancelled or succeeded, 1 warning, 2 revoked or failed, 3 not such \
 a notice, or not done. With --check, that of the check.";
 
+/// Of the help text of watch: what it does with signals, and who is told.
+const WATCH_NOTES: &str = "Whom to tell, and when, stands in the file of --config ([[notify]], [guard]). SIGHUP \
+reads that file again, and the file of identities; SIGTERM and SIGINT end the watch. docs/watch.md tells all.\n\n";
+
+/// What the exit code of a watch says.
+const WATCH_EXIT_CODES: &str = "Exit codes: 0 ended by a signal, 3 not done.";
+
 /// Where else options may stand; the end of the help text of a command.
 const ELSEWHERE: &str = "Each option may also stand in an environment variable (--role-arn in \
 DKIMGUARD_ROLE_ARN, a list with commas) or in the file of --config. The command line counts first, then the \
@@ -56,6 +63,7 @@ pub(crate) enum Command {
     Explain(Explain),
     Demo(Demo),
     Notice(Box<Notice>),
+    Watch(Box<Watch>),
 }
 
 /// Look once at the named domains, or at every domain of the source
@@ -114,6 +122,18 @@ pub(crate) struct Notice {
 /// Which identities to look at, from where, and how that is shown.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct CheckOptions {
+    #[command(flatten)]
+    pub(crate) look: LookFlags,
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+    /// A TOML file with any of these options
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) config: Option<String>,
+}
+
+/// Which identities to look at, and from where.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LookFlags {
     /// Where identities come from: ses (default), or file:PATH (.toml or .jsonl)
     #[arg(long, value_name = "SOURCE", help_heading = "Which identities")]
     pub(crate) source: Option<String>,
@@ -146,11 +166,39 @@ pub(crate) struct CheckOptions {
     /// Attempts for a question to a server (default 2)
     #[arg(long, value_name = "N", help_heading = "From where, and how")]
     pub(crate) attempts: Option<String>,
+}
+
+/// Keep looking: alerts, state on disk, HTTP endpoints
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = [WATCH_NOTES, ELSEWHERE, WATCH_EXIT_CODES].concat(), args_override_self = true)]
+pub(crate) struct Watch {
+    /// The domains to watch; none: every domain of the source
+    #[arg(value_name = "DOMAIN")]
+    pub(crate) domains: Vec<String>,
+
+    /// The file in which is remembered what was seen and told (default: dkimguard.sqlite in the
+    /// user's state directory)
+    #[arg(long, value_name = "PATH", help_heading = "Staying")]
+    pub(crate) state: Option<String>,
+    /// Answer HTTP at this address: 127.0.0.1:9580, or the port alone for this machine (default:
+    /// off)
+    #[arg(long, value_name = "ADDR", help_heading = "Staying")]
+    pub(crate) listen: Option<String>,
 
     #[command(flatten)]
-    pub(crate) output: OutputFlags,
-    /// A TOML file with any of these options
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) look: LookFlags,
+
+    /// text (default), or json: one object a line
+    #[arg(long, value_name = "FORMAT", help_heading = "Log")]
+    pub(crate) log_format: Option<String>,
+    /// Warnings and errors only
+    #[arg(short, long, help_heading = "Log", conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Each look too
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Log")]
+    pub(crate) verbose: u8,
+    /// A TOML file with any of these options, and whom to tell
+    #[arg(long, value_name = "FILE", help_heading = "Log")]
     pub(crate) config: Option<String>,
 }
 
@@ -251,6 +299,7 @@ fn usage(line: &[OsString], error: &clap::Error) -> Failure {
         (Some(_), _) => "'dkimguard --help' lists the commands",
         (None, Some("demo")) => "'dkimguard demo --help' lists the options",
         (None, Some("notice")) => "'dkimguard notice --help' lists the options",
+        (None, Some("watch")) => "'dkimguard watch --help' lists the options",
         (None, Some("explain")) => "'dkimguard explain --list' lists the codes",
         (None, _) => "'dkimguard check --help' lists the options",
     };
@@ -300,6 +349,8 @@ mod tests {
             (&["explain"], "<CODE>...", "explain --list"),
             (&["explain", "key-weak", "--list"], "--list", "explain --list"),
             (&["notice", "--depth"], "--depth", "notice --help"),
+            (&["watch", "--format", "json"], "--format", "--log-format"),
+            (&["watch", "--listen"], "--listen", "watch --help"),
         ] {
             let failure = match parse(&line(words)) {
                 Err(failure) => failure,
@@ -320,6 +371,6 @@ mod tests {
         else {
             panic!("it is a good line");
         };
-        assert_eq!(check.options.depth.as_deref(), Some("quick"));
+        assert_eq!(check.options.look.depth.as_deref(), Some("quick"));
     }
 }

@@ -39,7 +39,7 @@ const QUICK_AT_ONCE: usize = 64;
 pub(crate) async fn run(settings: &Settings, renderer: &mut Renderer) -> Result<Verdict, Failure> {
     let premise =
         settings.premise.as_ref().map(|choice| premise::open(choice, &settings.domains)).transpose()?;
-    let Sources { identities, zones, history } = source::open(&settings.source).await?;
+    let Sources { identities, zones, history, aws: _ } = source::open(&settings.source).await?;
     let engine = Engine::start(&settings.look);
     if let Some(warning) = &engine.warning {
         renderer.note(Verbosity::Normal, || format!("warning: {warning}"));
@@ -412,7 +412,11 @@ fn end_of_output(error: &io::Error, worst: Option<Verdict>) -> Result<Verdict, F
 }
 
 /// The seed of the first look, from the operating system.
-fn random_seed() -> Result<u64, Failure> {
+/// A random number, from the operating system.
+///
+/// # Errors
+/// It gives none.
+pub(crate) fn random_seed() -> Result<u64, Failure> {
     getrandom::u64().map_err(|error| {
         Failure::new(Code::System, format!("the operating system gives no random number: {error}"))
     })

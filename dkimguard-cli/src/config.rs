@@ -3,15 +3,18 @@
 //! Every option of the command line has a key here, under the option's own name. The sections of the commands that
 //! stay running are read and checked too, so that one file serves all commands.
 
+use std::fmt;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::failure::{Code, Failure};
 use crate::value::{
-    Attempts, Color, DepthChoice, Domain, Format, Nameserver, Number, Port, Region, Resolver, RoleArn, Span,
-    Text, Timeout, Verbose,
+    Attempts, Color, Confirmations, DepthChoice, Domain, Format, Interval, Listen, LogFormat, Nameserver,
+    Number, Port, Region, Resolver, RoleArn, Text, Timeout, Verbose,
 };
 
 /// The configuration file, as it is written. A key that doesn't exist is refused with line and column.
@@ -21,13 +24,15 @@ pub(crate) struct Config {
     /// Where the file is; the default is no file.
     #[serde(skip)]
     pub(crate) path: PathBuf,
+    #[serde(skip)]
+    written: Hidden,
     pub(crate) source: SourceSection,
     pub(crate) look: LookSection,
     pub(crate) output: OutputSection,
-    guard: GuardSection,
-    state: StateSection,
-    http: HttpSection,
-    notify: Vec<NotifySection>,
+    pub(crate) guard: GuardSection,
+    pub(crate) state: StateSection,
+    pub(crate) http: HttpSection,
+    pub(crate) notify: Vec<Spanned<NotifySection>>,
 }
 
 impl Config {
@@ -47,12 +52,24 @@ impl Config {
             Failure::new(Code::ConfigFile, format!("{shown}:{line}:{column}: {message}"))
         })?;
         path.clone_into(&mut config.path);
+        config.written = Hidden(text);
         Ok(config)
     }
 
     /// A path that the file names: relative ones start at the file's own directory.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |directory| directory.join(path))
+    }
+
+    /// What is wrong at a place of the file, with line and column.
+    pub(crate) fn failure_at(&self, span: &Range<usize>, what: &str) -> Failure {
+        Failure::new(Code::ConfigFile, format!("{}: {what}", self.place(span)))
+    }
+
+    /// A place of the file: its path, line and column.
+    pub(crate) fn place(&self, span: &Range<usize>) -> String {
+        let (line, column) = position(&self.written.0, span.start);
+        format!("{}:{line}:{column}", self.path.display())
     }
 
     /// What is wrong with a section as a whole.
@@ -101,6 +118,7 @@ pub(crate) struct LookSection {
 pub(crate) struct OutputSection {
     pub(crate) format: Option<Text<Format>>,
     pub(crate) color: Option<Text<Color>>,
+    pub(crate) log_format: Option<Text<LogFormat>>,
     pub(crate) quiet: Option<bool>,
     pub(crate) verbose: Option<Number<Verbose>>,
 }
@@ -108,19 +126,23 @@ pub(crate) struct OutputSection {
 /// `[guard]`: how a command that stays running looks and alerts.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct GuardSection {
-    interval: Option<Text<Span>>,
-    unhealthy_intervals: Vec<Text<Span>>,
-    confirmations: Option<u32>,
-    degraded_after: Option<Text<Span>>,
-    reminder: Option<Text<Span>>,
-    repair: Option<RepairName>,
+pub(crate) struct GuardSection {
+    pub(crate) interval: Option<Text<Interval>>,
+    pub(crate) unhealthy_intervals: Vec<Text<Interval>>,
+    pub(crate) full_interval: Option<Text<Interval>>,
+    pub(crate) confirmations: Option<Number<Confirmations>>,
+    pub(crate) confirmation_gap: Option<Text<Interval>>,
+    pub(crate) degraded_after: Option<Text<Interval>>,
+    pub(crate) blind_after: Option<Text<Interval>>,
+    pub(crate) reminder: Option<Text<Interval>>,
+    pub(crate) delivery_lease: Option<Text<Interval>>,
+    pub(crate) repair: Option<Spanned<RepairName>>,
 }
 
 /// What a guard does about what is broken.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum RepairName {
+pub(crate) enum RepairName {
     Off,
     Propose,
     Apply,
@@ -129,38 +151,53 @@ enum RepairName {
 /// `[state]`: where a command that stays running remembers.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct StateSection {
-    path: Option<PathBuf>,
+pub(crate) struct StateSection {
+    pub(crate) path: Option<PathBuf>,
 }
 
 /// `[http]`: where a command that stays running answers.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct HttpSection {
-    listen: Option<std::net::SocketAddr>,
+pub(crate) struct HttpSection {
+    pub(crate) listen: Option<Text<Listen>>,
 }
 
-/// `[[notify]]`: who is told.
+/// `[[notify]]`: who is told. Which of the keys a kind has is checked where it is opened.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "checked in form; for commands that stay running")]
-struct NotifySection {
-    kind: NotifierName,
-    url: Option<String>,
-    secret_env: Option<String>,
-    secret_file: Option<PathBuf>,
+pub(crate) struct NotifySection {
+    pub(crate) kind: NotifierName,
+    pub(crate) name: Option<Spanned<String>>,
+    pub(crate) url: Option<Spanned<Hidden>>,
+    pub(crate) secret_env: Option<Spanned<String>>,
+    pub(crate) secret_file: Option<Spanned<PathBuf>>,
+    pub(crate) allow_http: Option<Spanned<Vec<String>>>,
+    pub(crate) topic_arn: Option<Spanned<String>>,
+    pub(crate) program: Option<Spanned<String>>,
+    pub(crate) args: Option<Spanned<Vec<Hidden>>>,
 }
 
 /// The kinds of notifier, by name.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum NotifierName {
+pub(crate) enum NotifierName {
     Webhook,
     Slack,
     Pagerduty,
     Sns,
     Command,
     Stdout,
+}
+
+/// A text that may hold a secret and isn't shown.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Hidden(pub(crate) String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden(…)")
+    }
 }
 
 /// The line and the column, both from 1, of an offset into the text.
@@ -233,6 +270,11 @@ mod tests {
             ("[source]\nkind = \"smtp\"", ":2:8: ", "smtp"),
             ("[[notify]]\nkind = \"webhook\"\nuri = \"x\"", ":3:1: ", "uri"),
             ("[guard]\ninterval = \"15\"", ":2:12: ", "'15' is no length of time"),
+            ("[guard]\ninterval = \"0s\"", ":2:12: ", "'0s' is too short"),
+            ("[guard]\nconfirmations = 0", ":2:17: ", "'0' is no number of looks"),
+            ("[http]\nlisten = \"here\"", ":2:10: ", "'here' is no address to listen at"),
+            ("[[notify]]\nkind = \"mail\"", ":2:8: ", "mail"),
+            ("[output]\nlog_format = \"xml\"", ":2:14: ", "'xml' is not a format"),
             ("é = [", ":1:", ""),
         ] {
             let failure = read(text).map(|_| ()).expect_err(text);

@@ -33,6 +33,8 @@ pub(crate) enum Code {
     BadResolver,
     /// A name server that is neither a name nor an address.
     BadNameserver,
+    /// An address to listen at that is none, or can't be had.
+    BadAddress,
     /// A port outside of 1 to 65535.
     BadPort,
     /// A duration that is none, or out of bounds.
@@ -53,6 +55,8 @@ pub(crate) enum Code {
     NotANotice,
     /// The zone file can't be read, is none, or is that of another zone.
     ZoneFile,
+    /// The state file can't be used.
+    State,
     /// Credentials are absent, expired or not accepted.
     NoCredentials,
     /// No account's region is configured.
@@ -81,6 +85,7 @@ impl Code {
             Self::BadRole => "bad-role",
             Self::BadResolver => "bad-resolver",
             Self::BadNameserver => "bad-nameserver",
+            Self::BadAddress => "bad-address",
             Self::BadPort => "bad-port",
             Self::BadDuration => "bad-duration",
             Self::BadNumber => "bad-number",
@@ -91,6 +96,7 @@ impl Code {
             Self::NoticeFile => "notice-file",
             Self::NotANotice => "not-a-notice",
             Self::ZoneFile => "zone-file",
+            Self::State => "state",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",

@@ -15,6 +15,7 @@ mod render;
 mod settings;
 mod source;
 mod value;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -71,6 +72,15 @@ fn run(
             *renderer = Renderer::new(Layers::load(&flags, environment)?.output()?);
             runtime()?.block_on(demo::run(renderer))?;
             Ok(ExitCode::SUCCESS)
+        }
+        Parsed::Run(Args { command: Command::Watch(flags) }) => {
+            // Standard output is for alerts.
+            *renderer = Renderer::new(Output::default());
+            let runtime = runtime()?;
+            let outcome = runtime.block_on(watch::run(*flags, environment));
+            // What blocks a thread, a pipe that nobody reads say, doesn't keep the process from ending.
+            runtime.shutdown_background();
+            outcome
         }
         Parsed::Run(Args { command: Command::Notice(flags) }) => {
             let layers = Layers::load(&flags.options, environment)?;

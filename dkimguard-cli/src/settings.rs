@@ -9,7 +9,7 @@ use std::time::Duration;
 use dkimguard_core::look::{Authoritative, DNS_PORT};
 use dkimguard_core::name::Name;
 
-use crate::args::{CheckOptions, OutputFlags, PremiseFlags, format_of};
+use crate::args::{CheckOptions, LookFlags, OutputFlags, PremiseFlags, format_of};
 use crate::config::{Config, SourceName};
 use crate::failure::{Code, Failure};
 use crate::value::{
@@ -199,7 +199,7 @@ impl<'a> Layers<'a> {
             }
             // Whoever names servers on the command line wants them asked.
             *authoritative =
-                Authoritative::Ask { port: self.port(self.flags.authoritative_port.as_deref())? };
+                Authoritative::Ask { port: self.port(self.flags.look.authoritative_port.as_deref())? };
         }
         Ok(settings)
     }
@@ -216,13 +216,13 @@ impl<'a> Layers<'a> {
     }
 
     fn source(&self) -> Result<Source, Failure> {
-        let kind = match self.one("source", self.flags.source.as_deref(), None)? {
+        let kind = match self.one("source", self.flags.look.source.as_deref(), None)? {
             Some(kind) => kind,
             None => self.source_of_file()?,
         };
         match kind {
             SourceKind::File(path) => {
-                let CheckOptions { region, all_regions, role_arn, .. } = self.flags;
+                let LookFlags { region, all_regions, role_arn, .. } = &self.flags.look;
                 if !region.is_empty() || *all_regions || !role_arn.is_empty() {
                     let message = "--region, --all-regions and --role-arn choose among SES accounts, and the \
                                    source is a file";
@@ -254,11 +254,11 @@ impl<'a> Layers<'a> {
 
     fn regions(&self) -> Result<Regions, Failure> {
         // One setting with two options: a layer that has either of them outweighs the layers below.
-        if self.flags.all_regions {
+        if self.flags.look.all_regions {
             return Ok(Regions::All);
         }
-        if !self.flags.region.is_empty() {
-            return Ok(Regions::Named(self.many("region", &self.flags.region, &[])?));
+        if !self.flags.look.region.is_empty() {
+            return Ok(Regions::Named(self.many("region", &self.flags.look.region, &[])?));
         }
         let both = |failure: Failure| failure.with_hint("name regions, or ask for all");
         let named: Vec<Region> = self.many("region", &[], &[])?;
@@ -281,11 +281,11 @@ impl<'a> Layers<'a> {
     }
 
     fn roles(&self) -> Result<Vec<RoleArn>, Failure> {
-        self.many("role-arn", &self.flags.role_arn, &self.config.source.role_arns)
+        self.many("role-arn", &self.flags.look.role_arn, &self.config.source.role_arns)
     }
 
     fn look(&self) -> Result<LookSettings, Failure> {
-        let CheckOptions { resolver, authoritative_port, depth, timeout, attempts, .. } = self.flags;
+        let LookFlags { resolver, authoritative_port, depth, timeout, attempts, .. } = &self.flags.look;
         let file = &self.config.look;
         let timeout = self.one("timeout", timeout.as_deref(), text(&file.timeout))?;
         let attempts_of_file = file.attempts.as_ref().map(|number| number.0);
@@ -333,7 +333,7 @@ impl<'a> Layers<'a> {
 
     fn authoritative(&self, port_flag: Option<&str>) -> Result<Authoritative, Failure> {
         let file = &self.config.look;
-        let skip = if self.flags.no_authoritative {
+        let skip = if self.flags.look.no_authoritative {
             true
         } else if port_flag.is_some() {
             // Whoever names the servers' port wants them asked.
@@ -354,8 +354,18 @@ impl<'a> Layers<'a> {
         Ok(port.map_or(DNS_PORT, |Port(port)| port))
     }
 
+    /// The configuration file.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The value of a variable of the environment, if it is set.
+    pub(crate) fn environment(&self, name: &str) -> Option<String> {
+        (self.environment)(name)
+    }
+
     /// The value of an option that stands once: from its flag, its variable, or the file.
-    fn one<T: FromStr<Err = BadValue>>(
+    pub(crate) fn one<T: FromStr<Err = BadValue>>(
         &self,
         option: &str,
         flag: Option<&str>,
@@ -389,7 +399,7 @@ impl<'a> Layers<'a> {
     }
 
     /// The option's variable and its value. A variable that is set to nothing counts as not set.
-    fn variable(&self, option: &str) -> Option<(String, String)> {
+    pub(crate) fn variable(&self, option: &str) -> Option<(String, String)> {
         let name = variable_name(option);
         let value = (self.environment)(&name).filter(|value| !value.is_empty())?;
         Some((name, value))
@@ -418,7 +428,7 @@ fn read<T: FromStr<Err = BadValue>>(place: &str, text: &str) -> Result<T, Failur
     })
 }
 
-fn text<T: Copy>(value: &Option<Text<T>>) -> Option<T> {
+pub(crate) fn text<T: Copy>(value: &Option<Text<T>>) -> Option<T> {
     value.as_ref().map(|text| text.0)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dkimguard_aws::{Aws, ConfigError, hint};
+use dkimguard_aws::{Aws, AwsBuilder, ConfigError, hint};
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::{Gap, Port};
@@ -19,6 +19,8 @@ pub(crate) struct Sources {
     pub(crate) identities: Arc<dyn IdentitySource>,
     pub(crate) zones: Option<Arc<dyn ZoneView>>,
     pub(crate) history: Option<Arc<dyn ChangeHistory>>,
+    /// The accounts and regions, where the source is SES.
+    pub(crate) aws: Option<Aws>,
 }
 
 /// The source that the settings name, and what belongs to it.
@@ -26,14 +28,22 @@ pub(crate) struct Sources {
 /// # Errors
 /// A file that can't be read or is wrong; an AWS configuration that can't be used.
 pub(crate) async fn open(source: &Source) -> Result<Sources, Failure> {
+    open_with(source, Aws::builder()).await
+}
+
+/// The same, where AWS is concerned, made by this builder.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn open_with(source: &Source, aws: AwsBuilder) -> Result<Sources, Failure> {
     match source {
         Source::File(path) => match FileSource::open(path) {
-            Ok(file) => Ok(Sources { identities: Arc::new(file), zones: None, history: None }),
+            Ok(file) => Ok(Sources { identities: Arc::new(file), zones: None, history: None, aws: None }),
             Err(error) => Err(Failure::from_error(Code::IdentityFile, &error)
                 .with_hint("--source file:PATH names a file of identities, .toml or .jsonl")),
         },
         Source::Ses { regions, roles } => {
-            let builder = Aws::builder().with_roles(roles.iter().map(|role| role.0.clone()));
+            let builder = aws.with_roles(roles.iter().map(|role| role.0.clone()));
             let builder = match regions {
                 Regions::Configured => builder,
                 Regions::Named(regions) => {
@@ -46,6 +56,7 @@ pub(crate) async fn open(source: &Source) -> Result<Sources, Failure> {
                     identities: Arc::new(aws.ses()),
                     zones: Some(Arc::new(aws.route53())),
                     history: Some(Arc::new(aws.cloudtrail())),
+                    aws: Some(aws),
                 }),
                 Err(error) => Err(Failure::from_error(code(&error), &error).with_hint(error.hint())),
             }

@@ -1,6 +1,6 @@
 //! The values that options and configuration keys take. Each is read from text once, here, and is sound from then on.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -24,6 +24,13 @@ const HTTPS_PATH: &str = "/dns-query";
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 /// The most attempts; beyond that a look is a flood.
 const MOST_ATTEMPTS: u32 = 100;
+
+/// The shortest time between two events: a look takes as long where a server is silent.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest, 366 days: beyond that nothing is watched.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The most looks that must agree; beyond that nobody is told in time.
+const MOST_CONFIRMATIONS: u32 = 100;
 
 /// Why a text isn't the value that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -331,6 +338,61 @@ impl FromStr for Span {
     }
 }
 
+/// A time between two events: `15m`, `1s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interval(pub(crate) Duration);
+
+impl FromStr for Interval {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let bad = |what: &str| {
+            Err(BadValue::new(Code::BadDuration, text, what, "give a time from 1s to 366 days: 15m, 24h"))
+        };
+        let Span(duration) = text.parse()?;
+        if duration < SHORTEST_INTERVAL {
+            bad("is too short")
+        } else if duration > LONGEST_INTERVAL {
+            bad("is too long")
+        } else {
+            Ok(Self(duration))
+        }
+    }
+}
+
+/// How many looks must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Confirmations(pub(crate) NonZeroU32);
+
+impl FromStr for Confirmations {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let looks = text.parse::<NonZeroU32>().ok().filter(|looks| looks.get() <= MOST_CONFIRMATIONS);
+        looks.map(Self).ok_or_else(|| {
+            let hint = format!("give a number from 1 to {MOST_CONFIRMATIONS}");
+            BadValue::new(Code::BadNumber, text, "is no number of looks", hint)
+        })
+    }
+}
+
+/// Where to listen: an address and a port, or a port of this machine alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listen(pub(crate) SocketAddr);
+
+impl FromStr for Listen {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+        let loopback = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        text.parse().or_else(|_| port.map(loopback)).map(Self).map_err(|_| {
+            let hint = "write an IP address and a port: 127.0.0.1:9580, [::1]:9580; or the port alone";
+            BadValue::new(Code::BadAddress, text, "is no address to listen at", hint)
+        })
+    }
+}
+
 /// How often one server is asked one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attempts(pub(crate) NonZeroU32);
@@ -361,6 +423,24 @@ pub(crate) enum Format {
 }
 
 impl FromStr for Format {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        one_of(text, "a format", &[("text", Self::Text), ("json", Self::Json)])
+    }
+}
+
+/// In which form what happens is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people, and for a journal that adds its own.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
     type Err = BadValue;
 
     fn from_str(text: &str) -> Result<Self, BadValue> {
@@ -526,6 +606,38 @@ mod tests {
             ("301s", None),
             ("99999999999h", None),
             ("soon", None),
+            ("", None),
+        ]);
+    }
+
+    #[test]
+    fn an_interval_is_neither_nothing_nor_for_ever() {
+        let interval = |seconds| Some(Interval(Duration::from_secs(seconds)));
+        reads(&[
+            ("1s", interval(1)),
+            ("15m", interval(900)),
+            ("24h", interval(86_400)),
+            ("999ms", None),
+            ("9000h", None),
+            ("15", None),
+            ("-1m", None),
+        ]);
+        let looks = |number| NonZeroU32::new(number).map(Confirmations);
+        reads(&[("1", looks(1)), ("100", looks(100)), ("0", None), ("101", None), ("-1", None)]);
+    }
+
+    #[test]
+    fn a_port_alone_is_this_machines() {
+        let listen = |text: &str| Some(Listen(text.parse().expect("an address")));
+        reads(&[
+            ("127.0.0.1:9580", listen("127.0.0.1:9580")),
+            ("[::1]:0", listen("[::1]:0")),
+            ("0.0.0.0:80", listen("0.0.0.0:80")),
+            ("9580", listen("127.0.0.1:9580")),
+            (":9580", listen("127.0.0.1:9580")),
+            ("127.0.0.1", None),
+            ("localhost:80", None),
+            ("65536", None),
             ("", None),
         ]);
     }

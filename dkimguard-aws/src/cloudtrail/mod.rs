@@ -234,7 +234,11 @@ impl Desk {
 
     fn pace(&self, region: &Region) -> Arc<Pace> {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(paces.entry(region.clone()).or_insert_with(|| Arc::new(Pace::of_cloudtrail())))
+        Arc::clone(
+            paces
+                .entry(region.clone())
+                .or_insert_with(|| Arc::new(Pace::of_cloudtrail(self.account.observer()))),
+        )
     }
 }
 

@@ -66,7 +66,7 @@ impl Route53 {
             pace: Arc::clone(
                 paces
                     .entry(account.number().map(str::to_owned))
-                    .or_insert_with(|| Arc::new(Pace::of_route53())),
+                    .or_insert_with(|| Arc::new(Pace::of_route53(account.observer()))),
             ),
             region: region.clone(),
         });

@@ -37,10 +37,9 @@ pub(crate) struct Call {
 impl Peer {
     /// Starts a peer. Panics with the command to run where Python or moto is missing.
     pub(crate) fn start() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
-        let python = python(root);
+        let python = python();
         let process = Command::new(&python)
-            .arg(root.join("dkimguard-aws/tests/peer/peer.py"))
+            .arg(root().join("dkimguard-aws/tests/peer/peer.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
@@ -179,10 +178,15 @@ impl Drop for Peer {
     }
 }
 
-fn python(root: &Path) -> PathBuf {
+/// The Python that the peer runs in.
+pub(crate) fn python() -> PathBuf {
     if let Some(python) = std::env::var_os("DKIMGUARD_PEER_PYTHON") {
         return python.into();
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join("peer-venv/bin/python")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
 }
