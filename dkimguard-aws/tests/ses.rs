@@ -15,6 +15,7 @@ use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::identity::{Identity, ProviderStatus};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::IdentitySource;
+use dkimguard_core::testing::{conformance, easy_dkim_identity};
 use futures_util::StreamExt;
 use peer::Peer;
 use serde_json::{Value, json};
@@ -89,6 +90,29 @@ fn dkim(attributes: &Value) -> Value {
 
 fn denied(operation: &str) -> Value {
     json!({ "operation": operation, "status": 403, "code": "AccessDeniedException", "message": "no, not you" })
+}
+
+#[tokio::test]
+async fn ses_keeps_the_contract_of_a_source() {
+    let (peer, account) = (Peer::shared(), "100000000070");
+    let places = [HOME, "eu-west-1"];
+    let held = places.map(|region| {
+        peer.add_identities(
+            account,
+            region,
+            &json!([{ "name": "example.com", "DkimAttributes": { "Tokens": ["aaa", "bbb", "ccc"] } }]),
+        );
+        let mut identity = easy_dkim_identity("example.com");
+        (identity.id.account, identity.id.region) = (Some(account.to_owned()), Some(region.to_owned()));
+        identity
+    });
+    let source = ses(aws_of(account).with_regions(regions(&places))).await;
+    conformance::identity_source(&source, &held, &name("example.net")).await;
+
+    for operation in ["GetEmailIdentity", "GetIdentityDkimAttributes", "ListEmailIdentities"] {
+        peer.add_fault(account, denied(operation));
+    }
+    conformance::identity_source_out_of_reach(&source, &name("example.com")).await;
 }
 
 #[tokio::test]

@@ -470,6 +470,18 @@ mod tests {
             .collect()
     }
 
+    #[cfg(feature = "testing")]
+    #[test]
+    fn a_file_keeps_the_contract_of_a_source() {
+        use futures_util::FutureExt;
+
+        let source = FileSource::parse_toml(EXAMPLE, "i.toml").expect("it is sound");
+        let held = source.identities.clone();
+        crate::testing::conformance::identity_source(&source, &held, &name("example.net"))
+            .now_or_never()
+            .expect("a file that is read does not wait");
+    }
+
     #[test]
     fn the_documented_example_is_read() {
         let identities = toml(EXAMPLE);

@@ -57,6 +57,7 @@ pub type Found = (Name, Vec<Result<Identity, ProviderError>>);
 ///   [`Identity::gaps`]; an error stands for an identity, or a place where identities live, of which nothing
 ///   could be learnt.
 /// - A status or origin that isn't known here is passed on as it came.
+/// - `testing::conformance::identity_source` and `identity_source_out_of_reach` are the suites to run.
 #[async_trait]
 pub trait IdentitySource: Debug + Send + Sync {
     /// The identities of this domain: one for each account and region that holds it. Empty means that every

@@ -113,6 +113,18 @@ impl Peer {
         self.request("POST", "faults", &fault.to_string());
     }
 
+    /// Takes all faults of the account away.
+    pub(crate) fn heal(&self, account: &str) {
+        self.request("POST", "heal", &json!({ "account": account }).to_string());
+    }
+
+    /// The mails that SES took of the account, in order: `from`, `to`, `reply_to`, `subject`, `text`, `headers` and
+    /// `tags` each.
+    pub(crate) fn sent(&self, account: &str) -> Vec<Value> {
+        let sent = self.request("GET", &format!("sent?account={account}"), "");
+        sent.as_array().expect("a list of mails").clone()
+    }
+
     /// Limits SES in each region of the account: calls a second, and calls at once.
     pub(crate) fn limit(&self, account: &str, rate: f64, burst: u32) {
         self.limit_service(account, "ses", rate, burst);

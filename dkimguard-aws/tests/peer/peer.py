@@ -20,9 +20,12 @@ digits of an account belongs to that account; AssumeRole leads into the account 
         made up, the events being one second apart and the first the latest; beside the record's own fields
         "resources" are the names of what it is about, and "text" stands in place of the record.
   POST /_peer/faults      {"account", "operation", ["region"], ["name"], ["times"], then what happens: ["delay"],
-        ["drop": "at once" or "in the body"], ["body", "type"], ["status", "code", "message"]}
+        ["drop": "at once", "in the body" or "when done"], ["body", "type"], ["status", "code", "message"]}
         Seconds, HTTP status and error code. Faults are met in the order in which they were posted; `times` is how
-        often, without it for ever. `name`: only where the call names this identity.
+        often, without it for ever. `name`: only where the call names this identity. "when done": the call does its
+        work, and the answer is lost.
+  POST /_peer/heal        {"account"}
+        Takes all faults of the account away.
   POST /_peer/limits      {"account", "rate", "burst", ["service": "ses", "route53" or "cloudtrail"]}
         A token bucket for a service in each region of the account: calls a second, and calls at once; v1 and v2 of
         SES, which is what is meant if none is named, together.
@@ -30,6 +33,10 @@ digits of an account belongs to that account; AssumeRole leads into the account 
         A topic of SNS; the answer is its ARN.
   GET  /_peer/messages?topic=ARN
         What was published to it: [{"message", "subject", "attributes": {name: value}}].
+  GET  /_peer/sent?account=A
+        The mails that SES took, in order: [{"region", "at", "from", "to", "reply_to", "subject", "text",
+        "headers": {name: value}, "tags": {name: value}}]. It takes a mail while the sender's domain is an identity that
+        may send, and refuses it as SES does while it isn't.
   GET  /_peer/calls?account=A
         The calls so far: [{"operation", "region", "account", "at", "outcome", "names"}].
 """
@@ -51,6 +58,7 @@ from xml.sax.saxutils import escape
 
 import moto.iam.models
 from moto.cloudtrail.responses import CloudTrailResponse
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.route53.exceptions import InvalidInput
@@ -70,6 +78,7 @@ EVENTS = defaultdict(list)  # (account, region) -> events of CloudTrail, the lat
 LIMITS = {}  # (account, service) -> (calls a second, calls at once)
 TOKENS = {}  # (account, service, region) -> (how many, when they were counted)
 CALLS = []
+SENT = defaultdict(list)  # account -> mails
 
 
 # The account of a call.
@@ -171,7 +180,38 @@ def get_identity_dkim_attributes(self):
     return ActionResult({"DkimAttributes": told})
 
 
+def send_email(self):
+    asked = json.loads(self.body)
+    sender = asked["FromEmailAddress"]
+    domain = sender.rpartition("@")[2]
+    if not IDENTITIES[self.current_account, self.region].get(domain, {}).get("VerifiedForSendingStatus"):
+        raise JsonRESTError(
+            "MessageRejected",
+            "Email address is not verified. The following identities failed the check in region "
+            f"{self.region.upper()}: {sender}",
+        )
+    simple, destination = asked["Content"]["Simple"], asked["Destination"]
+    pairs = lambda items: {item["Name"]: item["Value"] for item in items or []}
+    with LOCK:
+        sent = SENT[self.current_account]
+        sent.append(
+            {
+                "region": self.region,
+                "at": time.time(),
+                "from": sender,
+                "to": destination.get("ToAddresses", []),
+                "reply_to": asked.get("ReplyToAddresses", []),
+                "subject": simple["Subject"]["Data"],
+                "text": simple["Body"]["Text"]["Data"],
+                "headers": pairs(simple.get("Headers")),
+                "tags": pairs(asked.get("EmailTags")),
+            }
+        )
+        return json.dumps({"MessageId": f"peer-{len(sent)}"})
+
+
 SESV2Response.get_email_identity = get_email_identity
+SESV2Response.send_email = send_email
 SESV2Response.list_email_identities = list_email_identities
 EmailResponse.get_identity_dkim_attributes = get_identity_dkim_attributes
 
@@ -387,6 +427,9 @@ class Call:
             elif found := re.fullmatch(r"/v2/email/identities/([^/]+)", path):
                 self.operation = {"GET": "GetEmailIdentity"}.get(environ["REQUEST_METHOD"], "other")
                 self.names = [unquote(found[1])]
+            elif path == "/v2/email/outbound-emails":
+                self.operation, asked = "SendEmail", json.loads(body)
+                self.names = [asked["FromEmailAddress"], *asked.get("ReplyToAddresses", [])]
             else:
                 self.operation = "other"
         else:
@@ -486,6 +529,9 @@ def serve(aws):
         if "body" in fault:
             headers = [("Content-Type", fault.get("type", "text/html"))]
             return answer(start_response, fault.get("status", 200), headers, fault["body"])
+        if fault.get("drop") == "when done":
+            list(aws(environ, lambda *_: None))
+            drop(environ)
         return aws(environ, start_response)
 
     return app
@@ -513,12 +559,16 @@ def administer(environ, start_response, body):
             put_events(asked["account"], asked["region"], asked["events"])
         elif what == "faults":
             FAULTS[asked["account"]].append(asked)
+        elif what == "heal":
+            FAULTS[asked["account"]].clear()
         elif what == "limits":
             LIMITS[asked["account"], asked.get("service", "ses")] = (asked["rate"], asked["burst"])
         elif what == "topics":
             told = sns_backends[asked["account"]][asked["region"]].create_topic(asked["name"]).arn
         elif what == "messages":
             told = messages(parse_qs(environ["QUERY_STRING"])["topic"][0])
+        elif what == "sent":
+            told = SENT[parse_qs(environ["QUERY_STRING"])["account"][0]]
         elif what == "calls":
             account = parse_qs(environ["QUERY_STRING"])["account"][0]
             told = [call for call in CALLS if call["account"] == account]

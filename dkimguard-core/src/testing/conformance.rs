@@ -7,11 +7,12 @@ mod store;
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::net::IpAddr;
+use std::slice;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
-use crate::error::LookupError;
+use crate::error::{LookupError, ProviderError};
 use crate::identity::{Identity, IdentityId};
 use crate::look::{Question, Rcode, Response, Transport, Vantage};
 use crate::name::Name;
@@ -32,7 +33,8 @@ const DNS_LOOKUP_ENDS: Duration = Duration::from_secs(60);
 /// Checks an [`IdentitySource`] that holds exactly these identities, and none of the domain `unknown`.
 ///
 /// Identities are compared by their ids and by the records that they expect; what a source tells beside that
-/// is its own. Each call is made twice, since asking must not change anything.
+/// is its own. Each call is made twice, since asking must not change anything. What a source does while it can't ask is
+/// checked by [`identity_source_out_of_reach`].
 ///
 /// ```
 /// use dkimguard_core::testing::{FakeSource, conformance, easy_dkim_identity};
@@ -47,11 +49,17 @@ const DNS_LOOKUP_ENDS: Duration = Duration::from_secs(60);
 /// ```
 ///
 /// # Panics
-/// If the source fails: an identity that is missing, listed twice or with other records; one of another domain; an
-/// error; anything found for the unknown domain.
+/// If the source fails: an identity that is missing, listed twice or with other records, in the list or in its
+/// details; one of another domain; an error; anything found for the unknown domain; domains asked for together that are
+/// missing or in another order.
 pub async fn identity_source(source: &dyn IdentitySource, held: &[Identity], unknown: &Name) {
     for round in ["the first time", "the second time"] {
         let listed: Vec<_> = source.identities().collect().await;
+        for identity in listed.iter().flatten() {
+            let of_one: Vec<_> = held.iter().filter(|held| held.id == identity.id).cloned().collect();
+            let call = format!("details({}), {round}", identity.id);
+            same_identities(&call, vec![source.details(identity).await], &of_one);
+        }
         same_identities(&format!("identities(), {round}"), listed, held);
 
         let domains: Vec<&Name> = held.iter().map(Identity::domain).collect();
@@ -70,6 +78,51 @@ pub async fn identity_source(source: &dyn IdentitySource, held: &[Identity], unk
             let of_domain: Vec<Identity> =
                 held.iter().filter(|identity| *identity.domain() == domain).cloned().collect();
             same_identities(&format!("find_many() for {domain}, {round}"), found, &of_domain);
+        }
+        assert_eq!(
+            source.find_many(&[]).count().await,
+            0,
+            "find_many() of no domain gave something, {round}"
+        );
+    }
+}
+
+/// Checks an [`IdentitySource`] none of whose places can be asked now, about a domain that they hold: each call tells,
+/// so that nobody takes a place that is silent for one that holds nothing.
+///
+/// ```
+/// use dkimguard_core::error::ProviderErrorKind;
+/// use dkimguard_core::testing::{FakeSource, conformance};
+///
+/// # futures_util::FutureExt::now_or_never(async {
+/// let source = FakeSource::default().with_failure(ProviderErrorKind::Unavailable);
+/// conformance::identity_source_out_of_reach(&source, &"example.com".parse()?).await;
+/// # Ok::<(), dkimguard_core::error::ParseNameError>(())
+/// # }).expect("a fake does not wait")?;
+/// # Ok::<(), dkimguard_core::error::ParseNameError>(())
+/// ```
+///
+/// # Panics
+/// If a call gives no error, or an identity; if an error doesn't name the provider and the call.
+pub async fn identity_source_out_of_reach(source: &dyn IdentitySource, domain: &Name) {
+    only_errors("identities()", source.identities().collect().await);
+    only_errors("find()", source.find(domain).await);
+    let found: Vec<_> = source.find_many(slice::from_ref(domain)).collect().await;
+    assert!(found.iter().map(|(domain, _)| domain).eq([domain]), "find_many() gave other domains");
+    for (_, found) in found {
+        only_errors("find_many()", found);
+    }
+}
+
+fn only_errors(call: &str, found: Vec<Result<Identity, ProviderError>>) {
+    assert!(!found.is_empty(), "{call} gave no error, as though the domain were not held");
+    for found in found {
+        match found {
+            Ok(identity) => panic!("{call} gave {}, which it cannot know", identity.id),
+            Err(error) => {
+                let is_named = !error.provider.is_empty() && !error.operation.is_empty();
+                assert!(is_named, "{call} gave an error that names no provider or no operation: {error:?}");
+            }
         }
     }
 }
@@ -226,10 +279,12 @@ fn comparable(response: &Response) -> Response {
 mod tests {
     use async_trait::async_trait;
     use futures_util::FutureExt;
+    use futures_util::stream::BoxStream;
 
     use super::*;
     use crate::error::ProviderErrorKind;
     use crate::look::wire::Wire;
+    use crate::ports::Found;
     use crate::testing::{FakeDns, FakeSource, easy_dkim_identity};
 
     /// An engine with a fault of its own.
@@ -378,6 +433,109 @@ mod tests {
                 identity_source(&source, &held, &unknown).now_or_never().expect("a fake does not wait");
             });
             assert_eq!(failed, expected, "a source that {case}");
+        }
+    }
+
+    /// What a [`WrongSource`] does wrong.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Wrongly {
+        DetailsOfAnother,
+        DetailsWithOtherRecords,
+        ManyInAnotherOrder,
+        ManyWithoutUnknown,
+        ListIsEmptyOutOfReach,
+        FindIsEmptyOutOfReach,
+        ManyIsEmptyOutOfReach,
+        RemembersOutOfReach,
+    }
+
+    #[derive(Debug)]
+    struct WrongSource {
+        source: FakeSource,
+        wrongly: Wrongly,
+    }
+
+    #[async_trait]
+    impl IdentitySource for WrongSource {
+        async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>> {
+            match self.wrongly {
+                Wrongly::FindIsEmptyOutOfReach => Vec::new(),
+                Wrongly::RemembersOutOfReach => vec![Ok(easy_dkim_identity("example.com"))],
+                _ => self.source.find(domain).await,
+            }
+        }
+
+        fn find_many<'a>(&'a self, domains: &'a [Name]) -> BoxStream<'a, Found> {
+            let wrongly = self.wrongly;
+            let ordered: Vec<&Name> = match wrongly {
+                Wrongly::ManyInAnotherOrder => domains.iter().rev().collect(),
+                _ => domains.iter().collect(),
+            };
+            let found = stream::iter(ordered).then(move |domain| async move {
+                let found = match wrongly {
+                    Wrongly::ManyIsEmptyOutOfReach => Vec::new(),
+                    _ => self.source.find(domain).await,
+                };
+                (domain.clone(), found)
+            });
+            let is_kept = move |found: &Found| wrongly != Wrongly::ManyWithoutUnknown || !found.1.is_empty();
+            found.filter(move |found| std::future::ready(is_kept(found))).boxed()
+        }
+
+        fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
+            match self.wrongly {
+                Wrongly::ListIsEmptyOutOfReach => stream::empty().boxed(),
+                _ => self.source.identities(),
+            }
+        }
+
+        async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+            let mut detailed = identity.clone();
+            match self.wrongly {
+                Wrongly::DetailsOfAnother => detailed.id.region = Some("elsewhere".to_owned()),
+                Wrongly::DetailsWithOtherRecords => detailed.selectors.truncate(1),
+                _ => {}
+            }
+            Ok(detailed)
+        }
+    }
+
+    #[test]
+    fn sources_that_are_wrong_in_other_calls_fail() {
+        let held = ["example.com", "example.org"].map(easy_dkim_identity);
+        let unknown = name("example.net");
+        for wrongly in [
+            Wrongly::DetailsOfAnother,
+            Wrongly::DetailsWithOtherRecords,
+            Wrongly::ManyInAnotherOrder,
+            Wrongly::ManyWithoutUnknown,
+        ] {
+            let source = WrongSource { source: FakeSource::new(held.clone()), wrongly };
+            let failed = fails(|| {
+                identity_source(&source, &held, &unknown).now_or_never().expect("a fake does not wait");
+            });
+            assert!(failed, "{wrongly:?} passes");
+        }
+    }
+
+    #[test]
+    fn sources_that_are_silent_while_they_cannot_ask_fail() {
+        let domain = name("example.com");
+        let out_of_reach = || FakeSource::default().with_failure(ProviderErrorKind::Unavailable);
+        let run = |source: &dyn IdentitySource| {
+            fails(|| {
+                identity_source_out_of_reach(source, &domain).now_or_never().expect("a fake does not wait");
+            })
+        };
+        assert!(!run(&out_of_reach()), "one that tells fails");
+        assert!(run(&FakeSource::new([easy_dkim_identity("example.com")])), "one within reach passes");
+        for wrongly in [
+            Wrongly::ListIsEmptyOutOfReach,
+            Wrongly::FindIsEmptyOutOfReach,
+            Wrongly::ManyIsEmptyOutOfReach,
+            Wrongly::RemembersOutOfReach,
+        ] {
+            assert!(run(&WrongSource { source: out_of_reach(), wrongly }), "{wrongly:?} passes");
         }
     }
 }
