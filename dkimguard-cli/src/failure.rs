@@ -55,6 +55,8 @@ pub(crate) enum Code {
     NotANotice,
     /// The zone file can't be read, is none, or is that of another zone.
     ZoneFile,
+    /// The file of a public key can't be read, or is none.
+    KeyFile,
     /// The state file can't be used.
     State,
     /// Credentials are absent, expired or not accepted.
@@ -96,6 +98,7 @@ impl Code {
             Self::NoticeFile => "notice-file",
             Self::NotANotice => "not-a-notice",
             Self::ZoneFile => "zone-file",
+            Self::KeyFile => "key-file",
             Self::State => "state",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
-use dkimguard_core::guard::Alert;
+use dkimguard_core::guard::{Alert, Entry as JournalEntry};
 use dkimguard_core::judge::{Entry, Paint, Report, Verdict};
 use dkimguard_core::notice::Notice;
+use dkimguard_core::repair::Event;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -97,6 +98,52 @@ impl Renderer {
                     let hours = deadline.duration_since(alert.at).as_hours();
                     // Writing to a string can't fail.
                     let _ = write!(text, "\nTo be mended within {hours} hours, until {deadline:.0}.");
+                }
+                self.paragraph(&text)
+            }
+        }
+    }
+
+    /// Prints one report as a line, in the text.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn sight(&mut self, report: &Report) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => Ok(()),
+            Format::Text => self.paragraph(&textwrap::fill(&report.line(Paint::Ansi), WIDTH)),
+        }
+    }
+
+    /// Prints what happens in a repair.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn event(&mut self, id: Option<&str>, at: Timestamp, event: &Event) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(&JsonEvent { schema: SCHEMA, at, id, event }),
+            Format::Text => {
+                let text: Vec<String> = event.to_string().lines().map(wrap_unless_indented).collect();
+                self.paragraph(&text.join("\n"))
+            }
+        }
+    }
+
+    /// Prints what was done to mend an identity.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn entry_of_journal(&mut self, id: &str, entry: &JournalEntry) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(&JsonJournalEntry { schema: SCHEMA, id, entry }),
+            Format::Text => {
+                let JournalEntry { at, step, what, reason, result } = entry;
+                let mut text = format!("{at:.0}  {step}  {id}  ({reason})");
+                if what != step {
+                    text += &format!("\n{what}");
+                }
+                if let Some(result) = result {
+                    text += &format!("\n{result}");
                 }
                 self.paragraph(&text)
             }
@@ -205,6 +252,31 @@ impl Renderer {
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     }
+}
+
+/// A line to copy stands whole; others are wrapped.
+fn wrap_unless_indented(line: &str) -> String {
+    if line.starts_with(' ') { line.to_owned() } else { textwrap::fill(line, WIDTH) }
+}
+
+/// What happens in a repair.
+#[derive(Debug, Serialize)]
+struct JsonEvent<'a> {
+    schema: u32,
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+/// What was done to mend an identity.
+#[derive(Debug, Serialize)]
+struct JsonJournalEntry<'a> {
+    schema: u32,
+    id: &'a str,
+    #[serde(flatten)]
+    entry: &'a JournalEntry,
 }
 
 /// An entry of the catalogue.

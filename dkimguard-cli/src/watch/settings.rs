@@ -1,7 +1,6 @@
 //! [`WatchSettings`]: what the command line, the environment and the configuration file mean for a watch.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use dkimguard_core::guard::{Depths, Policy};
@@ -9,12 +8,10 @@ use dkimguard_core::guard::{Depths, Policy};
 use super::notifier::{self, NotifierSettings};
 use crate::args::{CheckOptions, OutputFlags, Watch};
 use crate::config::{GuardSection, RepairName};
-use crate::failure::{Code, Failure};
+use crate::failure::Failure;
 use crate::settings::{Layers, Settings, Verbosity, text};
+use crate::state::State;
 use crate::value::{DepthChoice, Interval, Listen, LogFormat, Number, Text};
-
-/// What the state file is called where only its directory is known.
-const STATE_FILE: &str = "dkimguard.sqlite";
 
 /// What a watch is to do.
 #[derive(Clone, Debug)]
@@ -31,14 +28,6 @@ pub(crate) struct WatchSettings {
     pub(crate) notifiers: Vec<NotifierSettings>,
     /// What is logged.
     pub(crate) log: LogSettings,
-}
-
-/// The file in which is remembered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) path: PathBuf,
-    /// A directory above it that is made where it is lacking, because nobody chose it.
-    pub(crate) above: Option<PathBuf>,
 }
 
 /// What is logged, and in which form.
@@ -86,7 +75,7 @@ impl WatchSettings {
         Ok(Self {
             look,
             policy,
-            state: state(flags, &layers)?,
+            state: State::settle(flags.state.as_deref(), &layers)?,
             listen: listen.map(|Listen(address)| address),
             notifiers: notifier::settle(config, environment)?,
             log: LogSettings {
@@ -123,40 +112,13 @@ fn policy(section: &GuardSection) -> Policy {
     policy
 }
 
-/// Where somebody said, or else in the state directory that the service manager or the user has.
-fn state(flags: &Watch, layers: &Layers<'_>) -> Result<State, Failure> {
-    let config = layers.config();
-    let chosen = flags.state.clone().or_else(|| layers.variable("state").map(|(_, path)| path));
-    let chosen =
-        chosen.map(PathBuf::from).or_else(|| config.state.path.as_deref().map(|path| config.resolve(path)));
-    if let Some(path) = chosen {
-        return Ok(State { path, above: None });
-    }
-    let directory = |name: &str| {
-        // A variable that is set to nothing counts as not set; a relative one is not to be heeded (XDG base directories).
-        let directories = layers.environment(name).filter(|value| !value.is_empty())?;
-        // systemd separates several by colons.
-        let first = PathBuf::from(directories.split(':').next()?);
-        first.is_absolute().then_some(first)
-    };
-    if let Some(directory) = directory("STATE_DIRECTORY") {
-        return Ok(State { path: directory.join(STATE_FILE), above: None });
-    }
-    // A home that isn't there is a service's, and isn't made.
-    let home = || directory("HOME").filter(|home| home.is_dir());
-    let above = directory("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")));
-    let above = above.ok_or_else(|| {
-        Failure::new(Code::State, "there is no place for the state file: HOME names no directory")
-            .with_hint("name a file with --state")
-    })?;
-    Ok(State { path: above.join("dkimguard").join(STATE_FILE), above: Some(above) })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use super::*;
+    use crate::failure::Code;
 
     const DOCUMENTATION: &str = include_str!("../../../docs/watch.md");
 

@@ -33,6 +33,8 @@ pub enum Event {
         /// The verdict's reason in one line.
         summary: String,
     },
+    /// The provider is about to be asked to start again.
+    Rearming,
     /// The provider was asked to start again.
     Rearmed {
         /// The identity as it is now.
@@ -84,7 +86,7 @@ impl Event {
         Self::Failed(chain(error))
     }
 
-    /// The event in the JSON: `plan`, `published`, `in-sync`, `verified`, `rearmed`, `waiting`, `done`, `refused`,
+    /// The event in the JSON: `plan`, `published`, `in-sync`, `verified`, `rearming`, `rearmed`, `waiting`, `done`, `refused`,
     /// `error`.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -92,6 +94,7 @@ impl Event {
             Self::Published { .. } => "published",
             Self::InSync => "in-sync",
             Self::Verified { .. } => "verified",
+            Self::Rearming => "rearming",
             Self::Rearmed { .. } => "rearmed",
             Self::Waiting(_) => "waiting",
             Self::Done => "done",
@@ -111,6 +114,7 @@ impl fmt::Display for Event {
             },
             Self::InSync => f.write_str("The host's name servers all have it."),
             Self::Verified { summary } => write!(f, "Verified: {summary}."),
+            Self::Rearming => f.write_str("Asking the provider to start again."),
             Self::Rearmed { identity, has_changed } => {
                 write!(f, "The provider starts again, and says {}.", identity.status)?;
                 if *has_changed { f.write_str(" It wants other records than before.") } else { Ok(()) }
@@ -180,7 +184,7 @@ impl Serialize for Event {
                 map.serialize_entry("code", refusal.code())?;
                 map.serialize_entry("records", &refusal.records())?;
             }
-            Self::InSync | Self::Verified { .. } | Self::Done | Self::Failed(_) => {}
+            Self::InSync | Self::Rearming | Self::Verified { .. } | Self::Done | Self::Failed(_) => {}
         }
         map.serialize_entry("message", &self.to_string())?;
         map.end()

@@ -24,5 +24,5 @@ mod step;
 pub use event::{Event, Waiting};
 pub use plan::{Edit, Refusal, RepairPlan, TargetZone};
 #[cfg(feature = "guard")]
-pub use run::{End, Repair};
+pub use run::{End, Listener, Repair, Unheard};
 pub use step::Step;

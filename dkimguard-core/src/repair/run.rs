@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::event::{Event, Waiting};
@@ -44,6 +45,25 @@ pub struct Repair {
     seed: u64,
     patience: Option<Duration>,
     waits_for_hands: bool,
+}
+
+/// Hears what a repair does, before the next step is taken.
+#[async_trait]
+pub trait Listener: Send {
+    /// Hears an event. After an error nothing more is done: what can't be written down isn't to be done.
+    async fn hear(&mut self, event: Event) -> Result<(), Unheard>;
+}
+
+/// An event could not be written down; whoever says so has told why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheard;
+
+#[async_trait]
+impl<F: FnMut(Event) + Send> Listener for F {
+    async fn hear(&mut self, event: Event) -> Result<(), Unheard> {
+        self(event);
+        Ok(())
+    }
 }
 
 /// How a repair ended.
@@ -117,13 +137,8 @@ impl Repair {
         (report, sight, step)
     }
 
-    /// Carries it out, and tells each event before the next step is taken.
-    pub async fn run(
-        &self,
-        identity: Identity,
-        witnesses: Witnesses,
-        tell: &mut (dyn FnMut(Event) + Send),
-    ) -> End {
+    /// Carries it out. Each event is told before the next step is taken.
+    pub async fn run(&self, identity: Identity, witnesses: Witnesses, listener: &mut dyn Listener) -> End {
         let mut run = Run {
             repair: self,
             id: identity.id.clone(),
@@ -135,7 +150,8 @@ impl Repair {
             is_verified: false,
             awaited: None,
             status: None,
-            tell,
+            listener,
+            is_unheard: false,
         };
         run.go(identity, witnesses).await
     }
@@ -156,7 +172,9 @@ struct Run<'a> {
     awaited: Option<Event>,
     /// The provider's status, and since when it was seen.
     status: Option<(ProviderStatus, Timestamp)>,
-    tell: &'a mut (dyn FnMut(Event) + Send),
+    listener: &'a mut dyn Listener,
+    /// Whether an event could not be told: then nothing more is done.
+    is_unheard: bool,
 }
 
 /// What comes after a step.
@@ -183,6 +201,7 @@ impl Run<'_> {
             let next = self.take(step, &report, &mut identity, pauses).await;
             match next {
                 Next::End(end) => return end,
+                Next::Look(_) if self.is_unheard => return End::Failed,
                 Next::Look(pause) => {
                     if !self.wait(pause).await {
                         return End::NotProven;
@@ -218,77 +237,81 @@ impl Run<'_> {
                 let by_hand = matches!(refusal, Refusal::HeldElsewhere { .. } | Refusal::KeyUnknown { .. });
                 let event = Event::Refused(refusal);
                 if by_hand && self.repair.waits_for_hands {
-                    return self.await_hands(event);
+                    return self.await_hands(event).await;
                 }
-                self.tell(event);
+                self.tell(event).await;
                 Next::End(End::Refused)
             }
             Step::Publish(plan) => self.publish(plan).await,
-            Step::AwaitServers { servers } => self.await_records(Waiting::Servers { servers }, pauses),
+            Step::AwaitServers { servers } => self.await_records(Waiting::Servers { servers }, pauses).await,
             Step::AwaitResolvers { resolvers, until } => {
-                self.await_records(Waiting::Resolvers { resolvers, until }, pauses)
+                self.await_records(Waiting::Resolvers { resolvers, until }, pauses).await
             }
             Step::Rearm => {
-                self.verify(report);
+                self.verify(report).await;
                 self.ask_provider(identity).await
             }
             Step::AwaitProvider => {
-                self.verify(report);
+                self.verify(report).await;
                 let deadline = report.deadline.map(|deadline| deadline.working);
                 self.tell_once(Event::Waiting(Waiting::Provider {
                     status: identity.status.clone(),
                     deadline,
-                }));
+                }))
+                .await;
                 Next::Look(PROVIDER_PAUSE)
             }
             Step::Done => {
-                self.verify(report);
-                self.tell(Event::Done);
+                self.verify(report).await;
+                self.tell(Event::Done).await;
                 Next::End(End::Done)
             }
         }
     }
 
-    fn await_records(&mut self, waiting: Waiting, pauses: usize) -> Next {
-        self.tell_once(Event::Waiting(waiting));
+    async fn await_records(&mut self, waiting: Waiting, pauses: usize) -> Next {
+        self.tell_once(Event::Waiting(waiting)).await;
         Next::Look(PAUSES[pauses.saturating_sub(1).min(PAUSES.len() - 1)])
     }
 
     /// Tells once what is to be done by hand, and looks now and then whether it is.
-    fn await_hands(&mut self, event: Event) -> Next {
-        self.tell_once(event);
+    async fn await_hands(&mut self, event: Event) -> Next {
+        self.tell_once(event).await;
         Next::Look(PAUSES[PAUSES.len() - 1])
     }
 
     /// Tells what is awaited, unless that was told last.
-    fn tell_once(&mut self, event: Event) {
+    async fn tell_once(&mut self, event: Event) {
         if self.awaited.as_ref() != Some(&event) {
             self.awaited = Some(event.clone());
-            self.tell(event);
+            self.tell(event).await;
         }
     }
 
     async fn publish(&mut self, plan: RepairPlan) -> Next {
         let Some(publisher) = self.repair.publisher.clone() else {
-            return self.await_hands(Event::Planned(plan));
+            return self.await_hands(Event::Planned(plan)).await;
         };
         self.plans += 1;
         if self.plans > MOST_PLANS {
             let what =
                 "the zone goes back to what it was after each change; somebody or something else edits it";
-            self.tell(Event::Failed(what.to_owned()));
+            self.tell(Event::Failed(what.to_owned())).await;
             return Next::End(End::Failed);
         }
-        self.tell(Event::Planned(plan.clone()));
+        self.tell(Event::Planned(plan.clone())).await;
+        if self.is_unheard {
+            return Next::End(End::Failed);
+        }
         self.is_verified = false;
         let published = match publisher.apply(&plan).await {
             Ok(published) => published,
             // The next look makes another plan, of what the zone is now.
             Err(error) if error.kind == ProviderErrorKind::Stale => return Next::Look(PAUSES[0]),
-            Err(error) => return self.fail(&error),
+            Err(error) => return self.fail(&error).await,
         };
         self.failures = 0;
-        self.tell(Event::Published { plan, published: published.clone() });
+        self.tell(Event::Published { plan, published: published.clone() }).await;
         self.await_sync(&*publisher, &published).await
     }
 
@@ -297,12 +320,12 @@ impl Run<'_> {
             match publisher.is_in_sync(published).await {
                 Ok(true) => {
                     self.failures = 0;
-                    self.tell(Event::InSync);
+                    self.tell(Event::InSync).await;
                     return Next::Look(Duration::ZERO);
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    if let Next::End(end) = self.fail(&error) {
+                    if let Next::End(end) = self.fail(&error).await {
                         return Next::End(end);
                     }
                 }
@@ -315,11 +338,15 @@ impl Run<'_> {
 
     async fn ask_provider(&mut self, identity: &mut Identity) -> Next {
         let Some(rearm) = self.repair.rearm.clone() else {
-            return self.await_hands(Event::Waiting(Waiting::Rearm));
+            return self.await_hands(Event::Waiting(Waiting::Rearm)).await;
         };
         if self.has_rearmed {
             let what = "the provider was asked to start again, and still says that it has given up";
-            self.tell(Event::Failed(what.to_owned()));
+            self.tell(Event::Failed(what.to_owned())).await;
+            return Next::End(End::Failed);
+        }
+        self.tell(Event::Rearming).await;
+        if self.is_unheard {
             return Next::End(End::Failed);
         }
         match rearm.rearm(identity).await {
@@ -327,11 +354,11 @@ impl Run<'_> {
                 self.has_rearmed = true;
                 self.failures = 0;
                 let has_changed = now.selectors != identity.selectors;
-                self.tell(Event::Rearmed { identity: Box::new(now.clone()), has_changed });
+                self.tell(Event::Rearmed { identity: Box::new(now.clone()), has_changed }).await;
                 *identity = now;
                 Next::Look(Duration::ZERO)
             }
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(&error).await,
         }
     }
 
@@ -350,7 +377,7 @@ impl Run<'_> {
                 Some(Ok(identity)) => self.repair.source.details(&identity).await,
                 Some(Err(error)) => Err(error),
                 None => {
-                    self.tell(Event::Failed(format!("the provider no longer knows {}", self.id)));
+                    self.tell(Event::Failed(format!("the provider no longer knows {}", self.id))).await;
                     return Err(End::Failed);
                 }
             };
@@ -358,7 +385,7 @@ impl Run<'_> {
                 Ok(identity) => {
                     return Ok(identity);
                 }
-                Err(error) => match self.fail(&error) {
+                Err(error) => match self.fail(&error).await {
                     Next::End(end) => return Err(end),
                     Next::Look(pause) => pause,
                 },
@@ -370,10 +397,11 @@ impl Run<'_> {
     }
 
     /// A call failed: waits and tries again where that may help.
-    fn fail(&mut self, error: &ProviderError) -> Next {
+    async fn fail(&mut self, error: &ProviderError) -> Next {
         self.failures += 1;
         let is_over = !error.is_transient() || self.failures >= MOST_FAILURES;
-        self.tell(if is_over { Event::error(error) } else { Event::Waiting(Waiting::Port(chain(error))) });
+        self.tell(if is_over { Event::error(error) } else { Event::Waiting(Waiting::Port(chain(error))) })
+            .await;
         if is_over {
             return Next::End(End::Failed);
         }
@@ -382,10 +410,10 @@ impl Run<'_> {
     }
 
     /// Tells once that the records hold everywhere.
-    fn verify(&mut self, report: &Report) {
+    async fn verify(&mut self, report: &Report) {
         if !self.is_verified && !report.records.is_empty() {
             self.is_verified = true;
-            self.tell(Event::Verified { summary: report.summary.clone() });
+            self.tell(Event::Verified { summary: report.summary.clone() }).await;
         }
     }
 
@@ -401,7 +429,7 @@ impl Run<'_> {
         true
     }
 
-    fn tell(&mut self, event: Event) {
-        (self.tell)(event);
+    async fn tell(&mut self, event: Event) {
+        self.is_unheard |= self.listener.hear(event).await.is_err();
     }
 }
