@@ -3,16 +3,18 @@
 mod peer;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use dkimguard_aws::{Aws, AwsBuilder, REPAIR_POLICY, hint};
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::identity::{Identity, KeyMaker, ProviderStatus};
+use dkimguard_core::look::Rcode;
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::{IdentitySource, Published, Rearm, RecordPublisher, ZoneView};
 use dkimguard_core::record::{Record, RecordData, Txt};
 use dkimguard_core::repair::{Edit, RepairPlan, TargetZone};
-use dkimguard_core::testing::conformance;
+use dkimguard_core::testing::{Fault, Lab, World, conformance};
 use peer::Peer;
 use serde_json::{Value, json};
 
@@ -722,6 +724,30 @@ fn documentation_shows_the_policy_as_it_is() {
         page.contains(REPAIR_POLICY.trim_end()),
         "docs/repair.md shows another policy than {REPAIR_POLICY}"
     );
+}
+
+#[tokio::test]
+async fn ses_succeeds_once_each_server_holds_the_records() {
+    let (peer, account) = (Peer::shared(), "500000000041");
+    let mut world = World::easy_dkim(DOMAIN);
+    let lacking = Fault::Rcode(Rcode::NXDOMAIN).below(SECOND);
+    world.server(World::NS2).fault(lacking);
+    let lab = Lab::start(world).expect("a lab");
+    let (aws, idle) = add_idle(account, json!({})).await;
+    aws.rearm().rearm(&idle).await.expect("it may be started");
+    let servers = [World::NS1, World::NS2].map(|server| lab.address(server).to_string());
+    peer.verify_at(account, REGION, DOMAIN, &servers, 0.0);
+
+    // Each is a second after the one before, in which SES has looked ten times.
+    for _ in 0..2 {
+        assert_eq!(find(&aws).await.status, ProviderStatus::Pending, "one server lacks a record");
+    }
+    lab.change(|world| {
+        world.server(World::NS2).heal();
+    })
+    .expect("the lab goes on");
+    let succeeds = async { while find(&aws).await.status != ProviderStatus::Success {} };
+    tokio::time::timeout(Duration::from_secs(30), succeeds).await.expect("both servers hold all records");
 }
 
 #[test]

@@ -141,13 +141,11 @@ impl Suite<'_> {
             ("rests on a record where nothing stands", edit(&free, vec![cname(&free, "gone")], new(&free))),
             ("removes another target", edit(one, vec![cname(one, "other")], None)),
         ];
-        for (what, stale) in table {
+        for (number, (what, stale)) in table.into_iter().enumerate() {
             self.refuses(what, vec![stale.clone()], Some(ProviderErrorKind::Stale)).await;
             let sound = creates(cname(&self.owner("five"), "five"));
-            for both in [vec![sound.clone(), stale.clone()], vec![stale.clone(), sound.clone()]] {
-                let what = format!("{what}, beside a sound edit");
-                self.refuses(&what, both, Some(ProviderErrorKind::Stale)).await;
-            }
+            let both = if number % 2 == 0 { vec![sound, stale] } else { vec![stale, sound] };
+            self.refuses(&format!("{what}, beside a sound edit"), both, Some(ProviderErrorKind::Stale)).await;
         }
     }
 
