@@ -21,7 +21,7 @@ const TTL: u32 = 300;
 const TEXT: usize = 300;
 
 /// Checks a [`RecordPublisher`] on a public zone that it can edit and that `view`, a host of one such zone of this name,
-/// shows. The suite makes records at `conformance-….<_domainkey>.<zone>`, where nothing may stand, and takes them away in
+/// shows. The suite makes records at `….conformance._domainkey.<zone>`, where nothing may stand, and takes them away in
 /// the end.
 ///
 /// A plan that creates, replaces or removes is carried out, and all else in the zone stays as it was, neighbours and
@@ -58,12 +58,12 @@ pub async fn publisher(publisher: &dyn RecordPublisher, view: &dyn ZoneView, zon
         edit(&one, vec![first.clone()], Some(third.clone())),
         edit(&two, vec![fourth.clone()], Some(fifth.clone())),
     ];
-    suite.refuses("is half made", half, Some(ProviderErrorKind::Stale)).await;
+    suite.refuses_as_stale("is half made", half, &suite.held().await).await;
     suite.carries_out("replaces", vec![edit(&two, vec![fourth], Some(fifth.clone()))]).await;
 
     let elsewhere = TargetZone { id: format!("{}0", suite.target.id), ..suite.target.clone() };
     let plan = RepairPlan { zone: elsewhere, edits: vec![creates(cname(&suite.owner("four"), "four"))] };
-    suite.refuses_plan("is of a zone that isn't held", &plan, None).await;
+    suite.refuses("is of a zone that isn't held", &plan, &suite.held().await).await;
     let nothing = RepairPlan { zone: suite.target.clone(), edits: Vec::new() };
     let published = publisher.apply(&nothing).await;
     assert_eq!(published.ok(), Some(Published { change: None }), "apply() of a plan without edits");
@@ -141,29 +141,31 @@ impl Suite<'_> {
             ("rests on a record where nothing stands", edit(&free, vec![cname(&free, "gone")], new(&free))),
             ("removes another target", edit(one, vec![cname(one, "other")], None)),
         ];
+        let held = self.held().await;
         for (number, (what, stale)) in table.into_iter().enumerate() {
-            self.refuses(what, vec![stale.clone()], Some(ProviderErrorKind::Stale)).await;
+            self.refuses_as_stale(what, vec![stale.clone()], &held).await;
             let sound = creates(cname(&self.owner("five"), "five"));
             let both = if number % 2 == 0 { vec![sound, stale] } else { vec![stale, sound] };
-            self.refuses(&format!("{what}, beside a sound edit"), both, Some(ProviderErrorKind::Stale)).await;
+            self.refuses_as_stale(&format!("{what}, beside a sound edit"), both, &held).await;
         }
     }
 
-    async fn refuses(&self, what: &str, edits: Vec<Edit>, kind: Option<ProviderErrorKind>) {
-        self.refuses_plan(what, &RepairPlan { zone: self.target.clone(), edits }, kind).await;
+    async fn refuses_as_stale(&self, what: &str, edits: Vec<Edit>, held: &[Record]) {
+        let error = self.refuses(what, &RepairPlan { zone: self.target.clone(), edits }, held).await;
+        let is_stale = error.kind == ProviderErrorKind::Stale;
+        assert!(is_stale, "apply() of a plan that {what} gave {:?}: {error}", error.kind);
     }
 
-    async fn refuses_plan(&self, what: &str, plan: &RepairPlan, kind: Option<ProviderErrorKind>) {
-        let before = self.held().await;
-        let error: ProviderError = match self.publisher.apply(plan).await {
+    /// Has a plan refused by a zone that holds these records, and goes on to.
+    async fn refuses(&self, what: &str, plan: &RepairPlan, held: &[Record]) -> ProviderError {
+        let error = match self.publisher.apply(plan).await {
             Ok(published) => panic!("apply() of a plan that {what} gave {published:?}"),
             Err(error) => error,
         };
-        let is_meant = kind.is_none_or(|kind| error.kind == kind);
-        assert!(is_meant, "apply() of a plan that {what} gave {:?}: {error}", error.kind);
         let is_named = !error.provider.is_empty() && !error.operation.is_empty();
         assert!(is_named, "apply() gave an error that names no provider or no operation: {error:?}");
-        assert_eq!(self.held().await, before, "the zone after a plan that {what} was refused");
+        assert_eq!(self.held().await, held, "the zone after a plan that {what} was refused");
+        error
     }
 }
 
