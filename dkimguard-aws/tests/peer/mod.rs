@@ -88,6 +88,52 @@ impl Peer {
         self.request("POST", "zones", &asked.to_string());
     }
 
+    /// Changes a zone as somebody else: these records, a JSON array, in the place of whatever stands at their names. One
+    /// without values only takes away.
+    pub(crate) fn edit_zone(&self, account: &str, id: &str, records: &Value) {
+        let asked = json!({ "account": account, "id": id, "records": records });
+        self.request("POST", "edit", &asked.to_string());
+    }
+
+    /// What becomes of changes of records: an object without the account.
+    pub(crate) fn set_changes(&self, account: &str, mut rules: Value) {
+        rules["account"] = json!(account);
+        self.request("POST", "changes", &rules.to_string());
+    }
+
+    /// The changes of records that were made, in order: `id`, `zone`, `comment` and `changes` each.
+    pub(crate) fn changes(&self, account: &str) -> Vec<Value> {
+        let changes = self.request("GET", &format!("changes?account={account}"), "");
+        changes.as_array().expect("a list of changes").clone()
+    }
+
+    /// A hosted zone as a zone file.
+    pub(crate) fn zone_file(&self, account: &str, id: &str) -> String {
+        let text = self.request("GET", &format!("zonefile?account={account}&id={id}"), "");
+        text.as_str().expect("a text").to_owned()
+    }
+
+    /// Sets what starting an identity again does: an object of `tokens`, `zone`, `answer` and `refuses_length`.
+    pub(crate) fn set_restart(&self, account: &str, region: &str, domain: &str, mut does: Value) {
+        does["account"] = json!(account);
+        does["region"] = json!(region);
+        does["name"] = json!(domain);
+        self.request("POST", "restarts", &does.to_string());
+    }
+
+    /// Has SES look for an identity's records at these name servers, `address:port` each, from so many seconds on.
+    pub(crate) fn verify_at(
+        &self,
+        account: &str,
+        region: &str,
+        domain: &str,
+        servers: &[String],
+        after: f64,
+    ) {
+        let asked = json!({ "account": account, "region": region, "name": domain, "servers": servers, "after": after });
+        self.request("POST", "verify", &asked.to_string());
+    }
+
     /// Adds events to CloudTrail, the latest first: a JSON array.
     pub(crate) fn add_events(&self, account: &str, region: &str, events: &Value) {
         let asked = json!({ "account": account, "region": region, "events": events });

@@ -113,8 +113,11 @@ impl Rearm for FakeSource {
             ProviderError { provider, operation, kind, source: None }
         };
         let held = found.ok_or_else(|| refused(ProviderErrorKind::NotFound))?;
-        let is_idle = matches!(held.status, ProviderStatus::Failed | ProviderStatus::NotStarted);
-        if held.keys != KeyMaker::Provider || !is_idle {
+        let may_start = |identity: &Identity| {
+            let is_idle = matches!(identity.status, ProviderStatus::Failed | ProviderStatus::NotStarted);
+            identity.keys == KeyMaker::Provider && is_idle
+        };
+        if !may_start(identity) || !may_start(held) {
             return Err(refused(ProviderErrorKind::Unusable));
         }
         held.status = ProviderStatus::Pending;
