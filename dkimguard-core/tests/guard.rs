@@ -629,6 +629,7 @@ async fn many_domains_are_looked_at_through_one_resolver_and_closely_where_somet
     let stage = Stage { dns: Arc::new(FakeDns::new(world)), source: Arc::new(source), ..Stage::new() };
     let mut policy = Policy::default();
     policy.full_up_to = 0;
+    policy.full_interval = 6 * Duration::from_secs(3600);
     let guard = stage.builder().policy(policy).notifier(stage.told.clone()).spawn().expect("it is complete");
     minutes(30).await;
     assert_eq!(stage.told.heard(), ["opened dkim"], "the first look is a full one");
@@ -868,6 +869,12 @@ async fn what_cannot_be_written_down_is_not_done() {
     minutes(60).await;
     assert_eq!(domain.host.changes(), 0);
     assert!(domain.stage.told.heard().contains(&"opened dkim".to_owned()), "it is told of");
+    disk.is_full.store(false, Ordering::Relaxed);
+    minutes(60).await;
+    assert_eq!(domain.host.changes(), 1, "and done once it can be written down");
+    let (memory, _) =
+        disk.load(&easy_dkim_identity(DOMAIN).id).await.expect("it is there").expect("it is there");
+    assert_eq!(memory.journal().count(), 1);
     drop(guard);
 }
 

@@ -159,6 +159,18 @@ fn one_question_lost(s: &mut Stage) {
     s.mend();
     s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).below(BBB));
 }
+fn one_cached(s: &mut Stage) {
+    s.mend();
+    s.world.resolver(SECOND).cache_absence(AAA, 300);
+}
+fn other_cached(s: &mut Stage) {
+    s.mend();
+    s.world.resolver(World::RESOLVER).cache_absence(AAA, 300);
+}
+fn one_failing(s: &mut Stage) {
+    s.mend();
+    s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL));
+}
 fn offline(s: &mut Stage) {
     s.world = World::empty();
 }
@@ -200,7 +212,10 @@ const PLAYS: &[Play] = &[
         &[look(0.0, records_lost), look(0.5, same), look(0.9, same), look(1.0, same)],
         &["1 opened dkim critical record-missing"]),
     play("a failing look, and all is well",
-        &[look(0.0, records_lost), look(1.0, mended), look(16.0, records_lost), look(17.0, mended)],
+        &[look(0.0, records_lost), look(1.0, mended)],
+        &[]),
+    play("no server answers at one look, and again at one look",
+        &[look(0.0, all_silent), look(1.0, mended), look(16.0, all_silent), look(17.0, mended)],
         &[]),
     play("two failing looks that don't agree, and a third that agrees with the second",
         &[look(0.0, |s| s.lose(&["aaa"])), look(1.0, one_lost), look(3.0, same)],
@@ -239,24 +254,74 @@ const PLAYS: &[Play] = &[
         &[look(0.0, one_silent), look(5.0, all_silent), look(7.0, |s| s.silence(&[World::NS1])), look(14.9, same), look(15.0, same)],
         &["15 opened dkim warning server-unreachable"]),
     play("a server that is down, and stale when it is back",
-        &[look(0.0, one_silent), look(5.0, stale), look(10.0, same)],
+        &[look(0.0, one_silent), look(1.0, same), look(5.0, stale), look(10.0, same)],
         &["10 opened dkim warning servers-disagree"]),
+    play("a question lost right before the same server is down counts from when it is down",
+        &[look(0.0, one_question_lost), look(1.0, one_silent), look(3.0, same), look(10.5, same), look(11.0, same)],
+        &["11 opened dkim warning server-unreachable"]),
+    play("a question lost at a server that was down until right before, ten minutes after it went down",
+        &[look(0.0, one_silent), look(1.0, same), look(9.0, same), look(10.0, one_question_lost), look(11.0, mended)],
+        &[]),
+    play("a server that was down, and still leaves one question unanswered at two looks",
+        &[look(0.0, one_silent), look(1.0, same), look(9.0, same), look(10.0, one_question_lost), look(11.0, same)],
+        &["11 opened dkim warning server-failing"]),
+    play("questions lost at one server while the provider isn't heard, which sees it well in between",
+        &[look(0.0, |s| { one_question_lost(s); provider_away(s); }), look(5.0, mended), look(12.0, one_question_lost)],
+        &[]),
     play("degraded at a look, well at the next, degraded ten minutes later",
-        &[look(0.0, stale), look(1.0, mended), look(11.0, stale), look(12.0, mended)],
+        &[look(0.0, stale), look(1.0, mended), look(11.0, stale)],
         &[]),
     play("degraded where looks are a minute apart at most",
         &[watch(0.0, 60.0, |s| { s.policy.interval = std::time::Duration::from_secs(60); s.silence(&[World::NS2]); })],
         &["10 opened dkim warning server-unreachable"]),
 
     // Flapping.
-    play("the third bad spell within a day opens as soon as a look is told of it",
-        &[look(0.0, stale), look(1.0, same), look(10.0, mended), look(60.0, stale), look(61.0, same), look(70.0, mended),
-          look(120.0, stale), look(121.0, same), look(122.0, same)],
-        &["122 opened dkim warning servers-disagree"]),
-    play("it lasts while the day's spells are three, well or not, and is over a day later",
+    play("a server lacks a record at every other look: the third change within a day opens",
+        &[look(0.0, same), look(15.0, stale), look(16.0, mended), look(31.0, stale), look(32.0, mended)],
+        &["31 opened dkim warning servers-disagree"]),
+    play("it is told where the third change is that all is well",
+        &[look(0.0, stale), look(15.0, mended), look(16.0, stale), look(31.0, mended)],
+        &["31 opened dkim warning flapping"]),
+    play("two changes within a day are a slow transfer",
+        &[look(0.0, same), look(15.0, stale), look(16.0, mended), watch(31.0, 300.0, mended)],
+        &[]),
+    play("a slow transfer on two days",
+        &[look(0.0, stale), look(1.0, mended), look(DAY - 5.0, same), look(DAY + 5.0, stale), look(DAY + 6.0, mended)],
+        &[]),
+    play("a change every eight hours, each seen for long",
+        &[look(0.0, stale), look(2.0, same), look(478.0, same), look(480.0, mended), look(958.0, same), look(960.0, stale),
+          look(961.0, same), look(1438.0, same), look(1440.0, mended), look(1455.0, same)],
+        &["1440 opened dkim warning flapping"]),
+    play("a slow transfer, and a question lost at the same server right after, and later",
+        &[look(0.0, same), look(15.0, stale), look(16.0, mended), look(17.0, one_question_lost), look(18.0, mended),
+          look(60.0, one_question_lost), look(61.0, mended)],
+        &[]),
+    play("a slow transfer, and a restart of the same server for five minutes",
+        &[look(0.0, same), look(15.0, stale), look(16.0, mended), watch(60.0, 65.0, one_silent), watch(65.0, 120.0, mended)],
+        &[]),
+    play("all servers lack the records at a look, twice within a day",
+        &[look(0.0, same), look(15.0, records_lost), look(16.0, mended), look(31.0, records_lost), look(32.0, mended)],
+        &["31 opened dkim warning record-missing"]),
+    play("it lasts while the day's changes are three, well or not, and is over a day later",
         &[look(0.0, stale), look(1.0, same), look(10.0, mended), look(60.0, stale), look(61.0, same), look(70.0, mended),
           look(120.0, stale), look(121.0, same), look(122.0, same), watch(130.0, 2.0 * DAY, mended)],
-        &["122 opened dkim warning servers-disagree", "1466 recovered dkim warning"]),
+        &["70 opened dkim warning flapping", "1511 recovered dkim warning"]),
+    play("lost, back, lost and back: not recovered before the day is over",
+        &[watch(0.0, 60.0, records_lost), look(60.0, mended), look(61.0, records_lost), watch(63.0, 2.0 * DAY, mended)],
+        &["1 opened dkim critical record-missing", "1450 reminder dkim critical flapping", "1496 recovered dkim critical"]),
+    play("a server restarted twice within a day, for five minutes each",
+        &[look(45.0, same), watch(60.0, 65.0, one_silent), watch(65.0, 120.0, mended), watch(600.0, 605.0, one_silent),
+          watch(605.0, 700.0, mended)],
+        &[]),
+    play("the third time that a server is silent for two looks within a day opens as soon as a look is told of it",
+        &[look(0.0, one_silent), look(1.0, same), look(10.0, mended), look(60.0, one_silent), look(61.0, same), look(70.0, mended),
+          look(120.0, one_silent), look(121.0, same), look(122.0, same)],
+        &["122 opened dkim warning server-unreachable"]),
+    play("a server answers nothing but SERVFAIL at single looks, six times a day",
+        &[look(0.0, one_failing), look(1.0, mended), look(60.0, one_failing), look(61.0, mended),
+          look(120.0, one_failing), look(121.0, mended), look(180.0, one_failing), look(181.0, mended),
+          look(240.0, one_failing), look(241.0, mended), look(300.0, one_failing), look(301.0, mended)],
+        &[]),
     play("two bad spells within a day, and a question lost, are passing faults",
         &[look(0.0, one_silent), look(1.0, same), look(10.0, mended), look(60.0, one_silent), look(61.0, same),
           look(70.0, mended), look(120.0, one_question_lost), look(121.0, mended)],
@@ -276,6 +341,31 @@ const PLAYS: &[Play] = &[
           look(60.0, |s| { s.world.resolver(SECOND).fault(Fault::Rcode(Rcode::NXDOMAIN)); }), look(61.0, same), look(70.0, mended),
           look(120.0, |s| { s.world.resolver(SECOND).fault(Fault::Rcode(Rcode::NXDOMAIN)); }), look(121.0, same), look(122.0, same)],
         &[]),
+
+    play("a resolver keeps an absence for three quarters of an hour that no server answers any more",
+        &[look(0.0, records_lost), watch(1.0, 46.0, one_cached), watch(46.0, 120.0, mended)],
+        &[]),
+    play("a question is lost while it does",
+        &[watch(0.0, 31.0, one_cached), look(31.0, |s| { one_question_lost(s); s.world.resolver(SECOND).cache_absence(AAA, 300); }),
+          watch(32.0, 46.0, one_cached), watch(46.0, 120.0, mended)],
+        &[]),
+    play("a resolver keeps an absence for an hour",
+        &[watch(0.0, 90.0, one_cached)],
+        &["60 opened dkim warning negative-cached"]),
+    play("one resolver keeps an absence for half an hour, and another for half an hour after that",
+        &[watch(0.0, 40.0, one_cached), watch(40.0, 80.0, other_cached)],
+        &[]),
+    play("the provider can't be asked for an hour, and a resolver keeps an absence for a part of it",
+        &[watch(0.0, 40.0, |s| { one_cached(s); provider_away(s); }), watch(40.0, 90.0, mended)],
+        &["60 opened blind warning"]),
+    play("and a question is lost in the midst of that",
+        &[watch(0.0, 20.0, |s| { one_cached(s); provider_away(s); }),
+          look(20.0, |s| { one_question_lost(s); s.world.resolver(SECOND).cache_absence(AAA, 300); }),
+          watch(21.0, 40.0, one_cached), watch(40.0, 90.0, mended)],
+        &["60 opened blind warning"]),
+    play("a server is down for as long as a resolver keeps an absence",
+        &[watch(0.0, 30.0, |s| { one_silent(s); s.world.resolver(SECOND).cache_absence(AAA, 300); })],
+        &["10 opened dkim warning server-unreachable"]),
 
     // The provider.
     play("a temporary failure opens at once, and the clock runs from the first sight of it",
@@ -347,8 +437,8 @@ const PLAYS: &[Play] = &[
         &[watch(0.0, 60.0, records_lost), look(60.0, mended), look(60.5, same), look(61.0, same)],
         &["1 opened dkim critical record-missing", "61 recovered dkim critical"]),
     play("well, bad, well, and well",
-        &[watch(0.0, 60.0, records_lost), look(60.0, mended), look(61.0, records_lost), look(63.0, mended), look(64.0, same)],
-        &["1 opened dkim critical record-missing", "64 recovered dkim critical"]),
+        &[watch(0.0, 60.0, all_silent), look(60.0, mended), look(61.0, all_silent), look(63.0, mended), look(64.0, same)],
+        &["1 opened dkim critical server-unreachable", "64 recovered dkim critical"]),
     play("an unknown look between two healthy ones keeps the incident",
         &[watch(0.0, 60.0, records_lost), look(60.0, mended), look(61.0, offline), look(63.0, mended), look(65.0, same)],
         &["1 opened dkim critical record-missing", "65 recovered dkim critical"]),
@@ -379,6 +469,18 @@ const PLAYS: &[Play] = &[
     play("the provider can't be asked, for an hour",
         &[watch(0.0, 100.0, provider_away)],
         &["60 opened blind warning"]),
+    play("a question lost while the provider isn't heard",
+        &[watch(0.0, 40.0, provider_away), look(40.0, one_question_lost), watch(41.0, 90.0, mended)],
+        &["60 opened blind warning"]),
+    play("a server that is down at a look is known, and no lost question",
+        &[watch(0.0, 40.0, provider_away), look(40.0, one_silent), watch(41.0, 90.0, mended)],
+        &[]),
+    play("what came and went is remembered, not known, while the provider isn't heard for an hour",
+        &[look(0.0, same), look(15.0, stale), look(16.0, mended), look(31.0, stale), watch(32.0, 120.0, |s| { mended(s); provider_away(s); })],
+        &["31 opened dkim warning servers-disagree", "92 opened blind warning flapping"]),
+    play("a server down while the provider isn't heard is known, and told",
+        &[watch(0.0, 40.0, provider_away), watch(40.0, 90.0, one_silent)],
+        &["50 opened dkim warning server-unreachable"]),
     play("two unknown looks, hours apart since nobody looked",
         &[look(0.0, offline), look(180.0, restart), look(181.0, mended)],
         &[]),
@@ -517,6 +619,14 @@ fn a_restart_after_every_look_changes_nothing() {
 }
 
 #[test]
+fn what_comes_and_goes_is_called_so() {
+    let scenes =
+        [look(0.0, same), look(15.0, stale), look(16.0, mended), look(31.0, stale), look(32.0, mended)];
+    let [opened] = &perform(&scenes, |_| {})[..] else { panic!("one alert") };
+    assert_eq!(opened.causes, ["servers-disagree", "flapping"]);
+}
+
+#[test]
 fn the_next_incident_has_another_name() {
     let scenes =
         [watch(0.0, 60.0, records_lost), watch(60.0, 300.0, mended), watch(300.0, 400.0, records_lost)];
@@ -535,8 +645,8 @@ fn a_domain_among_many_is_looked_at_in_full_where_anything_was_wrong_and_now_and
     assert_eq!(depth(&stage, 0.0), Depth::Full, "nothing is known");
     stage.look(at(0.0));
     assert_eq!(depth(&stage, 15.0), Depth::Quick);
-    assert_eq!(depth(&stage, 359.0), Depth::Quick);
-    assert_eq!(depth(&stage, 360.0), Depth::Full);
+    assert_eq!(depth(&stage, 59.0), Depth::Quick);
+    assert_eq!(depth(&stage, 60.0), Depth::Full);
     assert_eq!(depth(&stage, -1.0), Depth::Full, "the last full look lies ahead: the clock was wrong");
     stale(&mut stage);
     stage.look(at(360.0));
@@ -545,17 +655,15 @@ fn a_domain_among_many_is_looked_at_in_full_where_anything_was_wrong_and_now_and
     mended(&mut stage);
     stage.look(at(361.0));
     assert!(!stage.memory.is_unsettled());
-    assert_eq!(depth(&stage, 376.0), Depth::Quick, "it was one look");
-    for minute in [400.0, 401.0] {
-        stale(&mut stage);
-        stage.look(at(minute));
-    }
-    mended(&mut stage);
+    assert_eq!(depth(&stage, 376.0), Depth::Full, "it may come again");
+    one_question_lost(&mut stage);
     stage.look(at(402.0));
+    mended(&mut stage);
+    stage.look(at(403.0));
     assert!(!stage.memory.is_unsettled());
-    assert_eq!(depth(&stage, 417.0), Depth::Full, "it was two, and may come again");
+    assert_eq!(depth(&stage, 417.0), Depth::Full, "a question lost may be the first sign");
     stage.look(at(403.0 + DAY));
-    assert_eq!(depth(&stage, 417.0 + DAY), Depth::Quick, "it has not");
+    assert_eq!(depth(&stage, 417.0 + DAY), Depth::Quick, "it has not come again");
     assert_eq!(stage.policy.depth(&stage.memory, 20, at(417.0 + DAY)), Depth::Full);
     assert_eq!(stage.policy.depth(&stage.memory, 21, at(417.0 + DAY)), Depth::Quick);
 }
@@ -678,6 +786,39 @@ proptest! {
         names.dedup();
         if names.len() == count {
             check_lives(&alerts);
+        }
+    }
+
+    #[test]
+    fn what_a_single_look_does_not_see_is_never_told(
+        spells in proptest::collection::vec((prop_oneof![Just(one_question_lost as Change), Just(one_failing as Change), Just(one_silent as Change)], 2_i64..240), 1..24)
+    ) {
+        let mut stage = Stage::new();
+        let mut now = at(0.0);
+        prop_assert_eq!(stage.look(now), []);
+        for (change, minutes) in spells {
+            now += SignedDuration::from_mins(minutes);
+            change(&mut stage);
+            prop_assert_eq!(stage.look(now), []);
+            now += SignedDuration::from_mins(1);
+            mended(&mut stage);
+            prop_assert_eq!(stage.look(now), []);
+        }
+    }
+
+    #[test]
+    fn a_server_that_answers_otherwise_three_times_within_a_day_is_told_of_at_the_third_and_not_before(
+        gaps in proptest::collection::vec(1_i64..475, 3)
+    ) {
+        let mut stage = Stage::new();
+        let mut now = at(0.0);
+        prop_assert_eq!(stage.look(now), []);
+        for (change, gap) in [stale as Change, mended, stale].into_iter().zip(&gaps) {
+            now += SignedDuration::from_mins(*gap);
+            change(&mut stage);
+            let told = stage.look(now);
+            let is_third = now == at(gaps.iter().sum::<i64>() as f64);
+            prop_assert_eq!(told.len(), usize::from(is_third), "{:?}", told);
         }
     }
 

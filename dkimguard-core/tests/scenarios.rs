@@ -386,6 +386,14 @@ const SCENARIOS: &[Scenario] = &[
     healthy("a record was absent once", |s| {
         s.witnesses.past = past(&[State::Holds, State::Absent, State::Holds]);
     }),
+    degraded("a record was absent once, and a question about it is lost now", |s| {
+        s.witnesses.past = past(&[State::Holds, State::Absent, State::Holds]);
+        s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).below(AAA));
+    }, &["server-failing"]).exposing(1, 2),
+    degraded("a record was absent once, and is again", |s| {
+        s.witnesses.past = past(&[State::Holds, State::Absent, State::Holds]);
+        s.world.server(World::NS2).remove(AAA);
+    }, &["servers-disagree", "flapping"]).exposing(1, 2),
 
     // Through resolvers alone.
     exposed(failing("a missing record, no name server asked", |s| {

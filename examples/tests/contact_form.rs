@@ -98,6 +98,8 @@ fn mail_that_is_held_stays_so_when_a_restart_finds_a_guard_that_sees_nothing() {
         world.remove(LABEL);
     });
     site.until_health("the guard sees it", |health| health["verdict"] == "failing");
+    // What outlives the program is what it has written down.
+    until("that is noted", || site.log().contains("the domain is failing: mail is held"));
     site.write("one");
     site.until_health("it is held", |health| health["held"] == 1);
     site.kill();

@@ -111,6 +111,27 @@ impl Journal {
         }
     }
 
+    /// Takes out the entry of a step that was begun then and not taken.
+    #[cfg(feature = "guard")]
+    pub(super) fn retract(&mut self, at: Timestamp, step: &str) {
+        self.entries.retain(|entry| entry.at != at || entry.step != step);
+    }
+
+    /// What two instances have in their journals, as one; what looks agree in begins anew.
+    #[cfg(feature = "guard")]
+    pub(super) fn joined(self, other: Self) -> Self {
+        let mut entries: Vec<Entry> = self.entries.into();
+        for entry in other.entries {
+            if !entries.iter().any(|known| known.at == entry.at && known.step == entry.step) {
+                entries.push(entry);
+            }
+        }
+        entries.sort_by_key(|entry| entry.at);
+        let mut joined = Self::default();
+        entries.into_iter().for_each(|entry| joined.note(entry));
+        joined
+    }
+
     fn allows(&self, step: &Step, at: Timestamp) -> bool {
         let last = |step: &str| {
             let entries = self.entries.iter().rev();

@@ -3,7 +3,7 @@
 #[cfg(feature = "guard")]
 mod join;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::delivery::Delivery;
 use super::delivery::{Batch, Outcome};
 use super::incident::{Incident, Stage};
 use super::journal::{Entry, Journal};
-use super::past::Past;
+use super::past::{DAY, Past};
 use super::policy::after;
 use super::{Alert, IncidentKind, Policy};
 use crate::identity::{Identity, ProviderStatus};
@@ -29,6 +29,8 @@ pub const FORMAT: u32 = 1;
 const MOST_EARLIER_SELECTORS: usize = 12;
 /// How much is remembered of what is bad, and of what agrees in failing looks.
 const MOST_AFFECTED: usize = 8;
+/// How a server is bad that leaves one question unanswered.
+const ONE_UNSEEN: &str = "u";
 
 /// What is remembered of one identity between two looks: about 300 octets while all is well, and bounded at all times.
 ///
@@ -53,6 +55,8 @@ pub struct Memory {
     selectors: Vec<Name>,
     earlier_selectors: VecDeque<Name>,
     past: Past,
+    /// The last look that found a server bad, for whatever reason.
+    bad_at: Option<Timestamp>,
     delivery: Delivery,
     #[serde(skip_serializing_if = "Journal::is_empty")]
     journal: Journal,
@@ -77,8 +81,13 @@ struct Suspicion {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bad {
+    /// A server's address, or a cause's code.
     what: String,
+    /// How: what one look alone finds may be a question that got lost right before something else begins.
+    how: String,
     since: Timestamp,
+    /// Whether it isn't one look's finding any more.
+    is_sure: bool,
 }
 
 /// Why a text is no memory.
@@ -110,12 +119,19 @@ impl Memory {
         let mut alerts = Vec::new();
         if report.verdict == Verdict::Unknown && stage.is_none() {
             self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
+            if let Some(suspicion) = &mut self.suspicion {
+                suspicion.bad.retain(|bad| !is_seen_well(&bad.what, report));
+            }
             alerts.extend(self.stay_blind(report, policy));
             if let Some(incident) = &mut self.incident {
                 alerts.extend(incident.last(None, report, policy));
             }
         } else {
-            alerts.extend(self.see_again(report, policy));
+            if is_bad_by_memory_alone(report) {
+                alerts.extend(self.stay_blind(report, policy));
+            } else if !self.may_be_a_lost_question(stage, report, policy) {
+                alerts.extend(self.see_again(report, policy));
+            }
             if let Some(stage) = stage {
                 self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
                 alerts.extend(self.suspect(stage, report, policy));
@@ -198,9 +214,10 @@ impl Memory {
         self.unhealthy_looks > 0 || self.incident.is_some() || self.blindness.is_some()
     }
 
-    /// Whether a server was bad within the last day.
-    pub(super) fn was_bad_lately(&self) -> bool {
-        !self.past.is_empty()
+    /// Whether a look found a server bad within the last day, so that looks go on being full ones: what comes and goes
+    /// is seen only by whoever looks closely when it has just gone.
+    pub fn was_bad_lately(&self, at: Timestamp) -> bool {
+        self.bad_at.is_some_and(|bad_at| bad_at <= at && at.duration_since(bad_at) <= DAY)
     }
 
     /// The alerts that some notifier hasn't been given yet, in their order.
@@ -225,6 +242,12 @@ impl Memory {
     #[cfg(feature = "guard")]
     pub(super) fn begins_step(&mut self, step: Option<&Step>, report: &Report, policy: &Policy) -> bool {
         self.journal.consider(step, report, policy)
+    }
+
+    /// Takes a step out of the journal that wasn't taken after all.
+    #[cfg(feature = "guard")]
+    pub(super) fn retract_step(&mut self, at: Timestamp, step: &Step) {
+        self.journal.retract(at, step.as_str());
     }
 
     /// Notes what came of a step that was begun then.
@@ -262,7 +285,7 @@ impl Memory {
             .suspicion
             .as_ref()
             .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded))
-            .and_then(|suspicion| Some(after(suspicion.since()?, policy.degraded_after)));
+            .and_then(|suspicion| suspicion.lasts_at(policy, |_| true));
         // However long it was degraded or unknown before: that it fails is soon confirmed.
         let is_new = self.incident.as_ref().is_none_or(|incident| !incident.is_failing());
         let confirmation = self
@@ -322,8 +345,11 @@ impl Memory {
         if *status == ProviderStatus::Success {
             self.notice = None;
         }
-        if !selectors.is_empty() {
-            let now: Vec<Name> = selectors.iter().map(|selector| selector.label.clone()).collect();
+        let now: Vec<Name> = selectors.iter().map(|selector| selector.label.clone()).collect();
+        // How records stood that weren't asked for yet isn't known.
+        let is_known = self.selectors == now && self.verdict != Some(Verdict::Unknown);
+        let before = self.full_look_at.filter(|_| is_known);
+        if !now.is_empty() {
             let gone = self.selectors.iter().filter(|before| !now.contains(before)).cloned();
             self.earlier_selectors.extend(gone);
             self.earlier_selectors.retain(|earlier| !now.contains(earlier));
@@ -334,7 +360,14 @@ impl Memory {
                 self.selectors = now;
             }
         }
-        self.past.add(report, policy);
+        self.past.add(report, before, policy);
+        let mut findings = report.records.iter().flat_map(|record| &record.findings);
+        if findings.any(|found| found.observation.vantage.is_authoritative() && found.state != State::Holds) {
+            self.bad_at = Some(report.at);
+        } else {
+            // What is long ago, or lies ahead since a clock was wrong, says nothing any more.
+            self.bad_at = self.bad_at.filter(|_| self.was_bad_lately(report.at));
+        }
     }
 
     /// Nothing is known at this look.
@@ -351,6 +384,15 @@ impl Memory {
         let (blindness, alert) = Incident::open(IncidentKind::Blind, Stage::Degraded, report);
         self.blindness = Some(Box::new(blindness));
         Some(alert)
+    }
+
+    /// Whether a look would have been unknown but for what one look alone finds degraded: that ends no blindness.
+    fn may_be_a_lost_question(&self, stage: Option<Stage>, report: &Report, policy: &Policy) -> bool {
+        let is_first = self.suspicion.as_ref().is_none_or(|suspicion| {
+            !policy.goes_on(suspicion.last, report.at) || suspicion.bad.iter().all(Bad::is_cached)
+        });
+        let is_unheard = report.identity.status == ProviderStatus::Unknown;
+        stage == Some(Stage::Degraded) && is_unheard && is_first && is_one_question_unseen(report)
     }
 
     /// Something is known at this look.
@@ -434,46 +476,104 @@ impl Suspicion {
             return Some(Stage::Failing);
         }
         let flaps = report.causes.iter().any(|cause| cause.cause == Cause::Flapping);
-        let lasts = self.since().is_some_and(|since| after(since, policy.degraded_after) <= report.at);
+        let lasts = self.lasts_at(policy, |bad| bad.is_sure).is_some_and(|at| at <= report.at);
         (flaps || lasts && self.looks > 1).then_some(Stage::Degraded)
     }
 
-    /// Since when something is bad without a break.
-    fn since(&self) -> Option<Timestamp> {
-        self.bad.iter().map(|bad| bad.since).min()
+    /// When something that is bad without a break has lasted for long enough to be told.
+    fn lasts_at(&self, policy: &Policy, counts: impl Fn(&Bad) -> bool) -> Option<Timestamp> {
+        let lasts_at = |bad: &Bad| {
+            after(bad.since, if bad.is_cached() { policy.cached_after } else { policy.degraded_after })
+        };
+        self.bad.iter().filter(|bad| counts(bad)).map(lasts_at).min()
+    }
+}
+
+impl Bad {
+    /// Whether it is a resolver's cache, which heals by itself.
+    fn is_cached(&self) -> bool {
+        self.what.starts_with(Cause::NegativeCached.code())
     }
 }
 
 /// What is bad at a look, and since when: servers by address, and causes that no server shows. One passing fault after
 /// another, at different servers, makes none that lasts.
 fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
-    let mut servers = Vec::new();
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut records = Vec::new();
     for record in &report.records {
         for finding in record.findings.iter().filter(|finding| finding.state != State::Holds) {
             let vantage = &finding.observation.vantage;
             if vantage.is_authoritative() {
-                servers.push(vantage.address().to_string());
+                let how = seen.entry(vantage.address().to_string()).or_default();
+                how.extend(finding.state.as_str().chars().next());
                 records.push(&record.expected.name);
             }
         }
     }
     let is_shown = |cause: &&Diagnosis| cause.records.iter().any(|record| records.contains(&record));
     let causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown && !is_shown(cause));
-    servers.extend(causes.map(|cause| cause.cause.code().to_owned()));
-    servers.sort_unstable();
-    servers.dedup();
-    let mut bad: Vec<Bad> = servers
+    for cause in causes {
+        // One resolver's cache after another's makes none that lasts either.
+        let resolvers = match cause.cause {
+            Cause::NegativeCached => keeping_an_absence(report),
+            _ => vec![String::new()],
+        };
+        let whats = resolvers.iter().map(|resolver| format!("{}{resolver}", cause.cause.code()));
+        seen.extend(whats.map(|what| (what, String::new())));
+    }
+    let mut bad: Vec<Bad> = seen
         .into_iter()
-        .map(|what| {
-            let since = before.iter().find(|bad| bad.what == what).map_or(report.at, |bad| bad.since);
-            Bad { what, since }
+        .map(|(what, mut how)| {
+            how.truncate(MOST_AFFECTED);
+            let before = before.iter().find(|bad| bad.what == what);
+            // A second look makes it sure, and where it finds it bad in another way, it is bad since then.
+            let since = before.filter(|bad| bad.is_sure || bad.how == how).map_or(report.at, |bad| bad.since);
+            // All may be well by now but for one question that got lost.
+            let may_be_over = how == ONE_UNSEEN && before.is_some_and(|bad| bad.how != how);
+            Bad { what, how, since, is_sure: before.is_some() && !may_be_over }
         })
         .collect();
     // What has lasted longest is what decides.
     bad.sort_by_key(|bad| bad.since);
     bad.truncate(MOST_AFFECTED);
     bad
+}
+
+/// The resolvers that answer an absence, each with an `@` before it.
+fn keeping_an_absence(report: &Report) -> Vec<String> {
+    let findings = report.records.iter().flat_map(|record| &record.findings);
+    let absent = findings.filter(|finding| finding.state == State::Absent);
+    let vantages = absent.map(|finding| &finding.observation.vantage);
+    vantages
+        .filter(|vantage| !vantage.is_authoritative())
+        .map(|vantage| format!("@{}", vantage.address()))
+        .collect()
+}
+
+/// Whether a look at which the provider isn't heard shows nothing bad but what is only remembered: by a resolver's cache,
+/// or here, of what came and went.
+fn is_bad_by_memory_alone(report: &Report) -> bool {
+    let mut causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown).peekable();
+    report.identity.status == ProviderStatus::Unknown
+        && causes.peek().is_some()
+        && causes.all(|cause| matches!(cause.cause, Cause::NegativeCached | Cause::Flapping))
+}
+
+/// Whether all that is bad at the servers is one question that wasn't answered.
+fn is_one_question_unseen(report: &Report) -> bool {
+    let findings = report.records.iter().flat_map(|record| &record.findings);
+    let mut bad = findings
+        .filter(|finding| finding.observation.vantage.is_authoritative() && finding.state != State::Holds);
+    bad.next().is_some_and(|finding| finding.state == State::Unseen) && bad.next().is_none()
+}
+
+/// Whether a look that comes to nothing shows all the same that a server is well.
+fn is_seen_well(server: &str, report: &Report) -> bool {
+    let findings = report.records.iter().flat_map(|record| &record.findings);
+    let mut there =
+        findings.filter(|finding| finding.observation.vantage.address().to_string() == server).peekable();
+    there.peek().is_some() && there.all(|finding| finding.state == State::Holds)
 }
 
 /// What fails at a look: records by name, and where a cause has none, the cause.

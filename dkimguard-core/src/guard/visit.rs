@@ -328,9 +328,17 @@ impl Visitor {
             (memory, (next_look, alerts, batches, due, is_due))
         });
         let (next_look, alerts, batches, delivery_due, is_due) = noted.await;
-        // What isn't in the journal isn't done: another instance couldn't know of it.
-        if let Some(step) = step.filter(|_| is_due && self.keeper.fault().is_none()) {
-            self.mend(&identity, &report.identity, at, &step).await;
+        if let Some(step) = step.filter(|_| is_due) {
+            // What isn't in the stored journal isn't done: another instance couldn't know of it.
+            if self.keeper.fault().is_none() {
+                self.mend(&identity, &report.identity, at, &step).await;
+            } else {
+                let retracted = self.keeper.update(&identity.id, at, |mut memory| {
+                    memory.retract_step(at, &step);
+                    (memory, ())
+                });
+                retracted.await;
+            }
         }
         Looked { identity, report, next_look, alerts, batches, delivery_due }
     }

@@ -64,8 +64,9 @@ pub(super) fn flapping(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
                     past.record == record.expected.name && past.vantage == *vantage && past.at >= since
                 })
                 .map(|past| past.state)
-                .chain([finding.state])
                 .filter(|&state| counts(state))
+                // What one look alone doesn't see may be one question that got lost.
+                .chain(Some(finding.state).filter(|&state| state != State::Unseen))
                 .collect();
             states.dedup();
             let changes = states.len().saturating_sub(1);
