@@ -651,7 +651,7 @@ async fn fault_that_stays_is_told_with_the_call_and_what_to_allow() {
 }
 
 #[tokio::test]
-async fn own_key_that_came_meanwhile_is_not_replaced() {
+async fn what_the_identity_has_become_meanwhile_is_not_replaced() {
     let (peer, account) = (Peer::shared(), "500000000020");
     let (aws, before) = add_idle(account, json!({})).await;
     let own = json!({ "Status": "FAILED", "SigningAttributesOrigin": "EXTERNAL", "Tokens": ["s1"] });
@@ -659,6 +659,18 @@ async fn own_key_that_came_meanwhile_is_not_replaced() {
     let error = aws.rearm().rearm(&before).await.expect_err("it is the owner's now");
     assert!(said(&error).contains("its owner's"), "{}", said(&error));
     assert_eq!(peer.count(account, PUT), 0);
+
+    for status in [json!("SOMETHING_NEW"), Value::Null] {
+        let dkim = json!({ "Status": status });
+        peer.add_identities(account, REGION, &json!([{ "name": DOMAIN, "DkimAttributes": dkim }]));
+        let error = aws.rearm().rearm(&before).await.expect_err("nobody knows whether SES looks");
+        assert_eq!(
+            (error.kind, peer.count(account, PUT)),
+            (ProviderErrorKind::Unusable, 0),
+            "{}",
+            said(&error)
+        );
+    }
 
     let mut elsewhere = before.clone();
     elsewhere.id.account = Some("500000000021".to_owned());

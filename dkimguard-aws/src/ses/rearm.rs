@@ -73,7 +73,7 @@ impl Rearm for SesRearm {
         idle.map_err(|fault| fault.at(&region_of(&identity.id)))?;
         let (holding, place) = self.place_of(&identity.id).await?;
         match place.rearm(identity).await {
-            Ok(now) => Ok(Identity { id: identity.id.clone(), ..now }),
+            Ok(now) => Ok(now),
             Err(fault) => Err(holding.account.owner().await.judge(fault).at(place.region())),
         }
     }
@@ -85,10 +85,13 @@ impl Place {
         let mut tries = 0;
         loop {
             let told = self.ask_v2(domain).await?;
-            let before = claim::from_v2(domain, self.region(), &told);
+            let before = Identity { id: identity.id.clone(), ..claim::from_v2(domain, self.region(), &told) };
             check(&before)?;
-            if check_is_idle(&before).is_err() {
-                return Ok(before);
+            match before.status {
+                ProviderStatus::Success | ProviderStatus::Pending | ProviderStatus::TemporaryFailure => {
+                    return Ok(before);
+                }
+                _ => check_is_idle(&before)?,
             }
             let length = told.dkim_attributes().and_then(length_of);
             let answer = match self.restart(domain, length).await {
@@ -100,7 +103,7 @@ impl Place {
                 Ok(answer) => {
                     return match claim::after_rearm(&before, &answer) {
                         Some(now) => Ok(now),
-                        None => self.ask(domain).await,
+                        None => self.ask(domain).await.map(|now| Identity { id: before.id, ..now }),
                     };
                 }
                 Err(fault) if fault.is_transient() && tries < TRIES => {}
