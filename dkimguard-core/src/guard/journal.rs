@@ -112,13 +112,11 @@ impl Journal {
     }
 
     /// Takes out the entry of a step that was begun then and not taken.
-    #[cfg(feature = "guard")]
     pub(super) fn retract(&mut self, at: Timestamp, step: &str) {
         self.entries.retain(|entry| entry.at != at || entry.step != step);
     }
 
     /// What two instances have in their journals, as one; what looks agree in begins anew.
-    #[cfg(feature = "guard")]
     pub(super) fn joined(self, other: Self) -> Self {
         let mut entries: Vec<Entry> = self.entries.into();
         for entry in other.entries {

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::{Edit, Refusal, RepairPlan};
-use crate::error::{ProviderError, chain};
 use crate::identity::{Identity, ProviderStatus};
 use crate::look::Vantage;
 use crate::ports::Published;
@@ -82,10 +81,6 @@ pub enum Waiting {
 }
 
 impl Event {
-    pub(super) fn error(error: &ProviderError) -> Self {
-        Self::Failed(chain(error))
-    }
-
     /// The event in the JSON: `plan`, `published`, `in-sync`, `verified`, `rearming`, `rearmed`, `waiting`, `done`, `refused`,
     /// `error`.
     pub fn as_str(&self) -> &'static str {

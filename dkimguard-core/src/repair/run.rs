@@ -400,8 +400,12 @@ impl Run<'_> {
     async fn fail(&mut self, error: &ProviderError) -> Next {
         self.failures += 1;
         let is_over = !error.is_transient() || self.failures >= MOST_FAILURES;
-        self.tell(if is_over { Event::error(error) } else { Event::Waiting(Waiting::Port(chain(error))) })
-            .await;
+        self.tell(if is_over {
+            Event::Failed(chain(error))
+        } else {
+            Event::Waiting(Waiting::Port(chain(error)))
+        })
+        .await;
         if is_over {
             return Next::End(End::Failed);
         }
