@@ -3,14 +3,14 @@
 mod peer;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use dkimguard_aws::{Aws, AwsBuilder, Region, SesSource, hint};
+use dkimguard_aws::{Aws, AwsBuilder, CallObserver, EndedCall, Region, SesSource, hint};
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::identity::{Identity, ProviderStatus};
 use dkimguard_core::name::Name;
@@ -770,4 +770,35 @@ async fn denial_does_not_make_a_named_domain_that_v1_does_not_know_an_identity()
             _ => panic!("{number}: {found:?}"),
         }
     }
+}
+
+/// Keeps what each call was, and why it failed.
+#[derive(Debug, Default)]
+struct Observed(Mutex<Vec<(&'static str, Option<ProviderErrorKind>)>>);
+
+impl CallObserver for Observed {
+    fn note(&self, call: &EndedCall) {
+        self.0.lock().expect("nobody panics").push((call.operation, call.failure));
+    }
+}
+
+#[tokio::test]
+async fn each_try_of_each_call_is_observed() {
+    let (account, owner) = ("100000000901", "100000000902");
+    Peer::shared().add_identities(owner, HOME, &json!([{ "name": "example.com" }]));
+    let passing = json!({ "operation": "GetEmailIdentity", "times": 1, "status": 429,
+                          "code": "TooManyRequestsException", "message": "later" });
+    Peer::shared().add_fault(owner, passing);
+    let observed = Arc::new(Observed::default());
+    let role = format!("arn:aws:iam::{owner}:role/look").parse().expect("a role");
+    let ses = ses(aws_of(account).with_roles([role]).with_observer(Arc::clone(&observed))).await;
+    let found = ses.find(&name("example.com")).await;
+    assert!(found.iter().all(Result::is_ok), "{found:?}");
+    let calls = observed.0.lock().expect("nobody panics").clone();
+    let expected = [
+        ("sts:AssumeRole", None),
+        ("ses:GetEmailIdentity", Some(ProviderErrorKind::Throttled)),
+        ("ses:GetEmailIdentity", None),
+    ];
+    assert_eq!(calls, expected);
 }

@@ -204,7 +204,9 @@ fn the_help_fits_80_columns_and_stays_as_it_is() {
     assert_eq!((short.code, long.code), (0, 0));
     assert_eq!(long.stdout, include_str!("check-help.txt"));
     assert_eq!(short.stdout, long.stdout);
-    for help in [long, run(&["--help"]), run(&["explain", "--help"])] {
+    let watch = run(&["watch", "--help"]);
+    assert_eq!(watch.stdout, include_str!("watch-help.txt"));
+    for help in [long, watch, run(&["--help"]), run(&["explain", "--help"])] {
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
         assert!(help.stdout.lines().all(|line| line.chars().count() <= 80), "{}", help.stdout);
     }
