@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use dkimguard_core::error::StoreError;
-use dkimguard_core::guard::Memory;
+use dkimguard_core::guard::{IncidentId, IncidentKind, Memory};
 use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::Verdict;
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::{Revision, Store};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use tracing::{debug, info, warn};
 
 /// How many changes of the verdict are kept of one identity.
@@ -54,8 +53,8 @@ pub(crate) struct History {
 /// An incident that isn't over.
 #[derive(Clone, Debug, Serialize)]
 struct Open {
-    id: Value,
-    opened_at: Value,
+    id: IncidentId,
+    opened_at: Timestamp,
 }
 
 /// A change of the verdict; `from` is none at the first look ever.
@@ -118,15 +117,12 @@ impl History {
         self.verdict = memory.verdict();
         self.unhealthy_looks = memory.unhealthy_looks();
         self.undelivered = memory.undelivered().count();
-        // Nothing is open as a rule, and then nothing is taken apart.
-        let is_settled = !memory.is_unsettled();
-        let memory = if is_settled { Value::Null } else { serde_json::to_value(memory).unwrap_or_default() };
-        let open = |name: &str| {
-            let incident = memory.get(name).filter(|incident| incident.is_object())?;
-            Some(Open { id: incident["id"].clone(), opened_at: incident["opened_at"].clone() })
+        let open = |wanted: IncidentKind| {
+            let incident = memory.open_incidents().find(|(kind, _, _)| *kind == wanted);
+            incident.map(|(_, id, opened_at)| Open { id: id.clone(), opened_at })
         };
-        self.incident = open("incident");
-        self.blindness = open("blindness");
+        self.incident = open(IncidentKind::Dkim);
+        self.blindness = open(IncidentKind::Blind);
     }
 }
 
