@@ -1,5 +1,7 @@
 //! The built binary, watching: name servers on loopback, a receiver of webhooks, a peer that speaks AWS.
 
+#[path = "../binary/mod.rs"]
+mod binary;
 mod hook;
 mod kill;
 #[path = "../../../dkimguard-aws/tests/peer/mod.rs"]
