@@ -645,6 +645,7 @@ fn host_fault() -> impl Strategy<Value = HostFault> {
         3 => kind().prop_map(HostFault::Fails),
         2 => Just(HostFault::AnswerLost),
         1 => (0_u32..40).prop_map(HostFault::Slow),
+        1 => kind().prop_map(HostFault::Unsynced),
         1 => Just(HostFault::EditedBefore(vec![elsewhere])),
         1 => Just(HostFault::EditedBefore(vec![at_identity("ccc")])),
     ]
@@ -690,6 +691,7 @@ proptest! {
         finds in proptest::collection::vec(kind(), 0..8),
         rearms in proptest::collection::vec(rearm_fault(), 0..4),
         new_tokens in any::<bool>(),
+        lag in 0_u64..300,
         kills in proptest::collection::vec(1_usize..6, 0..12),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
@@ -705,6 +707,7 @@ proptest! {
             if new_tokens {
                 stage.provider.inner.set_tokens_after_rearm(selectors(["ccc", "ddd", "eee"]));
             }
+            *stage.provider.lag.lock().expect("whole") = Duration::from_secs(lag);
             let before = stage.host.records();
             let edits: Vec<Name> = host_faults.iter().flat_map(|fault| match fault {
                 HostFault::EditedBefore(records) => records.iter().map(|record| record.name.clone()).collect(),
@@ -754,6 +757,7 @@ proptest! {
                 if end == Some(End::Done) {
                     break;
                 }
+                tokio::time::sleep(Duration::from_secs(30)).await;
             }
             prop_assert_eq!(end, Some(End::Done), "{:#?}", told);
             let identity = stage.identity();

@@ -432,7 +432,7 @@ impl Run<'_> {
             // The next look makes another plan, of what the zone is now.
             Err(error) if error.kind == ProviderErrorKind::Stale => {
                 self.plans += 1;
-                return Next::Look(PAUSES[0]);
+                return Next::Look(pause_after(self.plans));
             }
             Err(error) => {
                 self.failures += 1;
@@ -444,7 +444,7 @@ impl Run<'_> {
         self.tell(Event::Published { plan, published: published.clone() }).await;
         if published.change.is_none() {
             // Nothing was changed, so nothing is on its way.
-            return Next::Look(PAUSES[0]);
+            return Next::Look(pause_after(self.plans));
         }
         self.await_sync(&*publisher, &published).await
     }
