@@ -11,7 +11,7 @@ use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::guard::Timer;
 use dkimguard_core::identity::{ExpectedValue, Identity, KeyMaker, ProviderStatus, Selector};
 use dkimguard_core::judge::{Cause, Witnesses};
-use dkimguard_core::look::{Look, Places, Vantage};
+use dkimguard_core::look::{Look, Places, Rcode, Vantage};
 use dkimguard_core::ports::{Clock, IdentitySource, Rearm};
 use dkimguard_core::record::{Record, RecordData};
 use dkimguard_core::repair::{End, Event, Refusal, Repair, Step, Waiting};
@@ -500,6 +500,27 @@ async fn servers_and_resolvers_are_waited_for_as_long_as_caches_explain_them() {
         let elapsed = elapsed(&stage).as_secs();
         assert!((least..2 * least + 660).contains(&elapsed), "{case}: {elapsed} s");
     }
+
+    // What comes and goes has got nowhere.
+    let stage = Stage::new(&right(), ProviderStatus::TemporaryFailure);
+    let flapping = async {
+        for _ in 0..100 {
+            stage.dns.change(|w| _ = w.server(World::NS2).remove(BBB));
+            tokio::time::sleep(Duration::from_secs(45)).await;
+            stage.dns.change(|w| {
+                w.server(World::NS2).publish(&format!("{BBB} CNAME bbb.dkim.amazonses.com"));
+                let fault = Fault::Rcode(Rcode::SERVFAIL).below("_domainkey.example.com");
+                w.resolver(World::RESOLVER).fault(fault);
+            });
+            tokio::time::sleep(Duration::from_secs(45)).await;
+            stage.dns.change(|w| _ = w.resolver(World::RESOLVER).heal());
+        }
+    };
+    let repair = stage.whole();
+    let ended = futures_util::future::select(Box::pin(stage.run(&repair)), Box::pin(flapping)).await;
+    let futures_util::future::Either::Left(((end, told), _)) = ended else { panic!("it never ends") };
+    assert_eq!(end, End::Refused, "{told:?}");
+    assert!(told.contains(&"waiting look".to_owned()), "{told:?}");
 
     // Whatever moves begins the wait anew.
     let stage = Stage::new(&right(), ProviderStatus::TemporaryFailure);

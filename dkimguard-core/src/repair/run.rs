@@ -323,11 +323,11 @@ impl Run<'_> {
     }
 
     async fn take(&mut self, step: Step, report: &Report, identity: &mut Identity) -> Next {
-        if !matches!(step, Step::AwaitServers { .. } | Step::AwaitResolvers { .. }) {
-            self.stall = None;
-        }
-        if !matches!(step, Step::Refuse(_)) {
-            self.unsure = 0;
+        match step {
+            // What can't be seen for a while gets nobody anywhere.
+            Step::Refuse(_) => {}
+            Step::AwaitServers { .. } | Step::AwaitResolvers { .. } => self.unsure = 0,
+            _ => (self.unsure, self.stall) = (0, None),
         }
         match step {
             Step::Refuse(refusal) => self.refuse(refusal).await,
