@@ -363,6 +363,13 @@ const PLAYS: &[Play] = &[
           look(20.0, |s| { one_question_lost(s); s.world.resolver(SECOND).cache_absence(AAA, 300); }),
           watch(21.0, 40.0, one_cached), watch(40.0, 90.0, mended)],
         &["60 opened blind warning"]),
+    play("a resolver keeps one record's absence for half an hour, and another's for half an hour after that",
+        &[watch(0.0, 40.0, one_cached), look(40.0, |s| { s.mend(); s.world.resolver(SECOND).cache_absence(AAA, 300).cache_absence(BBB, 300); }),
+          watch(41.0, 80.0, |s| { s.mend(); s.world.resolver(SECOND).cache_absence(BBB, 300); })],
+        &[]),
+    play("a question is lost in the midst of what lasts",
+        &[watch(0.0, 5.0, stale), look(5.0, one_question_lost), watch(6.0, 11.0, stale)],
+        &["10 opened dkim warning servers-disagree"]),
     play("a server is down for as long as a resolver keeps an absence",
         &[watch(0.0, 30.0, |s| { one_silent(s); s.world.resolver(SECOND).cache_absence(AAA, 300); })],
         &["10 opened dkim warning server-unreachable"]),
@@ -472,15 +479,18 @@ const PLAYS: &[Play] = &[
     play("a question lost while the provider isn't heard",
         &[watch(0.0, 40.0, provider_away), look(40.0, one_question_lost), watch(41.0, 90.0, mended)],
         &["60 opened blind warning"]),
-    play("a server that is down at a look is known, and no lost question",
+    play("a server that is down at a look says nothing of the provider",
         &[watch(0.0, 40.0, provider_away), look(40.0, one_silent), watch(41.0, 90.0, mended)],
-        &[]),
+        &["60 opened blind warning"]),
+    play("all servers fail for two looks, which is known, while the provider isn't heard",
+        &[watch(0.0, 40.0, provider_away), look(40.0, records_lost), look(41.0, same), watch(42.0, 90.0, |s| { mended(s); provider_away(s); })],
+        &["41 opened dkim critical record-missing"]),
     play("what came and went is remembered, not known, while the provider isn't heard for an hour",
         &[look(0.0, same), look(15.0, stale), look(16.0, mended), look(31.0, stale), watch(32.0, 120.0, |s| { mended(s); provider_away(s); })],
         &["31 opened dkim warning servers-disagree", "92 opened blind warning flapping"]),
-    play("a server down while the provider isn't heard is known, and told",
+    play("a server down while the provider isn't heard is told, and so is that it isn't heard",
         &[watch(0.0, 40.0, provider_away), watch(40.0, 90.0, one_silent)],
-        &["50 opened dkim warning server-unreachable"]),
+        &["50 opened dkim warning server-unreachable", "60 opened blind warning server-unreachable"]),
     play("two unknown looks, hours apart since nobody looked",
         &[look(0.0, offline), look(180.0, restart), look(181.0, mended)],
         &[]),
@@ -636,6 +646,21 @@ fn the_next_incident_has_another_name() {
     assert_ne!(first.incident, second.incident);
     assert_eq!((first.number, over.number, second.number), (1, 2, 1));
     assert_eq!(first.key(), format!("ses:123456789012:us-east-1:example.com:dkim:{}#1", at(1.0)));
+}
+
+#[test]
+fn what_may_last_is_looked_at_each_minute_until_that_is_decided() {
+    let mut stage = Stage::new();
+    one_silent(&mut stage);
+    let mut now = at(0.0);
+    while !stage.memory.has_incident() {
+        stage.look(now);
+        let next = stage.policy.next_look(&stage.memory, 0.9).expect("a look was taken");
+        let gap = next.duration_since(now).as_secs();
+        assert_eq!(gap == 60, !stage.memory.has_incident(), "{gap} s after minute {}", minute(now));
+        now = next;
+    }
+    assert_eq!(minute(stage.memory.looked_at().expect("a look was taken")), 10.0);
 }
 
 #[test]

@@ -15,8 +15,8 @@ use dkimguard_core::zone::{HostedZone, Visibility};
 use jiff::{SignedDuration, Timestamp};
 
 use scene::{
-    AAA, BBB, DOMAIN, KEY, NOW, Scenario, Scene, assert_all, degraded, exposed, failing, healthy, name,
-    own_key, take, unknown,
+    AAA, BBB, DOMAIN, KEY, NOW, SECOND, Scenario, Scene, assert_all, degraded, exposed, failing, healthy,
+    name, own_key, take, unknown,
 };
 
 #[rustfmt::skip]
@@ -215,6 +215,18 @@ const SCENARIOS: &[Scenario] = &[
         s.world.publish("s1._domainkey.example.com CNAME key.dkim.amazonses.com");
         s.world.publish(&format!("key.dkim.amazonses.com TXT \"{}\" \"{}\"", &KEY[..200], &KEY[200..]));
     }),
+    failing("the selector is an alias to where no key is", |s| {
+        own_key(s, KEY);
+        s.world.remove("s1._domainkey.example.com");
+        s.world.publish("s1._domainkey.example.com CNAME key.dkim.amazonses.com");
+    }, &["record-missing"]),
+    unknown("the same, as one resolver says while the other is silent", |s| {
+        own_key(s, KEY);
+        s.world.remove("s1._domainkey.example.com");
+        s.world.publish("s1._domainkey.example.com CNAME key.dkim.amazonses.com");
+        s.add_resolver();
+        s.world.resolver(SECOND).fault(Fault::Silent);
+    }, &["resolver-failing"]),
 
     // The servers.
     degraded("one server lacks a record", |s| { s.world.server(World::NS2).remove(BBB); }, &["servers-disagree"]),

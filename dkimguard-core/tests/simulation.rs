@@ -31,7 +31,7 @@ fn assert_no_false_alarm_and_none_missed(score: &Score) {
 fn a_guard_of_few_domains_raises_no_false_alarm_and_misses_nothing() {
     let score = FEW.play();
     assert_no_false_alarm_and_none_missed(&score);
-    assert!(percentile(&score.looks_since_right(), 50) <= 2.0, "{score}");
+    assert!(percentile(&score.looks_since_due(), 50) <= 2.0, "{score}");
     // The faults are real: the rule of today stumbles over them.
     assert!(score.naive_false_count() > 50, "{score}");
     assert!(score.sum(|of| of.naive_missed) > 10, "{score}");

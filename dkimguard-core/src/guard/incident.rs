@@ -227,6 +227,13 @@ impl Incident {
         self.alerts += 1;
         let is_over = event == AlertEvent::Recovered;
         let remedy = report.causes.iter().find(|cause| cause.impact > Verdict::Healthy);
+        let is_about_provider =
+            self.kind == IncidentKind::Blind && !is_over && report.verdict != Verdict::Unknown;
+        let summary = if is_about_provider {
+            format!("what the provider says is not known; {}", report.summary)
+        } else {
+            report.summary.clone()
+        };
         Alert {
             incident: self.id.clone(),
             number: self.alerts,
@@ -238,7 +245,7 @@ impl Incident {
             id: report.identity.id.to_string(),
             domain: Some(report.identity.domain().clone()),
             verdict: report.verdict,
-            summary: report.summary.clone(),
+            summary,
             remedy: remedy.map(|cause| cause.remedy.clone()),
             causes: report.causes.iter().map(|cause| cause.cause.code().to_owned()).collect(),
             deadline: self.deadline.filter(|_| !is_over),

@@ -127,11 +127,13 @@ impl Memory {
                 alerts.extend(incident.last(None, report, policy));
             }
         } else {
-            if is_bad_by_memory_alone(report) {
-                alerts.extend(self.stay_blind(report, policy));
-            } else if !self.may_be_a_lost_question(stage, report, policy) {
-                alerts.extend(self.see_again(report, policy));
-            }
+            // That something is wrong at a server says nothing of the provider, unless all of them fail.
+            let is_heard = report.identity.status != ProviderStatus::Unknown;
+            alerts.extend(if is_heard || report.verdict == Verdict::Failing {
+                self.see_again(report, policy)
+            } else {
+                self.stay_blind(report, policy)
+            });
             if let Some(stage) = stage {
                 self.unhealthy_looks = self.unhealthy_looks.saturating_add(1);
                 alerts.extend(self.suspect(stage, report, policy));
@@ -287,11 +289,14 @@ impl Memory {
 
     /// When a look can decide what the last one left open, if anything is.
     pub(super) fn decision_due(&self, policy: &Policy) -> Option<Timestamp> {
-        let opening = self
+        let undecided = self
             .suspicion
             .as_ref()
-            .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded))
-            .and_then(|suspicion| suspicion.lasts_at(policy, |_| true));
+            .filter(|_| self.incident.is_none() && self.verdict == Some(Verdict::Degraded));
+        // What would be told since it lasts is looked at all the while: two spells aren't one that lasts.
+        let lasting = undecided.filter(|suspicion| suspicion.bad.iter().any(|bad| !bad.is_cached()));
+        let lasting = self.looked_at.filter(|_| lasting.is_some());
+        let cached = undecided.and_then(|suspicion| suspicion.lasts_at(policy, Bad::is_cached));
         // However long it was degraded or unknown before: that it fails is soon confirmed.
         let is_new = self.incident.as_ref().is_none_or(|incident| !incident.is_failing());
         let confirmation = self
@@ -304,7 +309,7 @@ impl Memory {
         // A look at which all is well after one at which it wasn't wants a second one soon.
         let is_well = self.incident.iter().chain(&self.blindness).any(|incident| incident.is_well());
         let recovery = self.looked_at.filter(|_| is_well).map(|at| after(at, policy.confirmation_gap));
-        [opening, confirmation, blindness, recovery].into_iter().flatten().min()
+        [lasting, cached, confirmation, blindness, recovery].into_iter().flatten().min()
     }
 
     /// When alerts can be delivered to these notifiers, if any wait.
@@ -376,7 +381,7 @@ impl Memory {
         }
     }
 
-    /// Nothing is known at this look.
+    /// Whether mail is signed isn't known at this look.
     fn stay_blind(&mut self, report: &Report, policy: &Policy) -> Option<Alert> {
         // Two looks without a third for hours between them show nothing of these hours.
         let goes_on = self.looked_at.is_some_and(|last| policy.goes_on(last, report.at));
@@ -390,15 +395,6 @@ impl Memory {
         let (blindness, alert) = Incident::open(IncidentKind::Blind, Stage::Degraded, report);
         self.blindness = Some(Box::new(blindness));
         Some(alert)
-    }
-
-    /// Whether a look would have been unknown but for what one look alone finds degraded: that ends no blindness.
-    fn may_be_a_lost_question(&self, stage: Option<Stage>, report: &Report, policy: &Policy) -> bool {
-        let is_first = self.suspicion.as_ref().is_none_or(|suspicion| {
-            !policy.goes_on(suspicion.last, report.at) || suspicion.bad.iter().all(Bad::is_cached)
-        });
-        let is_unheard = report.identity.status == ProviderStatus::Unknown;
-        stage == Some(Stage::Degraded) && is_unheard && is_first && is_one_question_unseen(report)
     }
 
     /// Something is known at this look.
@@ -520,12 +516,12 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
     let is_shown = |cause: &&Diagnosis| cause.records.iter().any(|record| records.contains(&record));
     let causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown && !is_shown(cause));
     for cause in causes {
-        // One resolver's cache after another's makes none that lasts either.
-        let resolvers = match cause.cause {
-            Cause::NegativeCached => keeping_an_absence(report),
+        // One absence in a cache after another makes none that lasts either.
+        let kept = match cause.cause {
+            Cause::NegativeCached => kept_absences(report),
             _ => vec![String::new()],
         };
-        let whats = resolvers.iter().map(|resolver| format!("{}{resolver}", cause.cause.code()));
+        let whats = kept.iter().map(|kept| format!("{}{kept}", cause.cause.code()));
         seen.extend(whats.map(|what| (what, String::new())));
     }
     let mut bad: Vec<Bad> = seen
@@ -533,11 +529,15 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
         .map(|(what, mut how)| {
             how.truncate(MOST_AFFECTED);
             let before = before.iter().find(|bad| bad.what == what);
+            // All may be well by now but for one question that got lost: what is known stays, and isn't sure.
+            let doubted = before.filter(|bad| bad.is_sure && bad.how != how && how == ONE_UNSEEN);
+            if let Some(bad) = doubted {
+                return Bad { is_sure: false, ..bad.clone() };
+            }
             // A second look makes it sure, and where it finds it bad in another way, it is bad since then.
-            let since = before.filter(|bad| bad.is_sure || bad.how == how).map_or(report.at, |bad| bad.since);
-            // All may be well by now but for one question that got lost.
-            let may_be_over = how == ONE_UNSEEN && before.is_some_and(|bad| bad.how != how);
-            Bad { what, how, since, is_sure: before.is_some() && !may_be_over }
+            let goes_on = |bad: &&Bad| bad.is_sure || bad.how == how || how == ONE_UNSEEN;
+            let since = before.filter(goes_on).map_or(report.at, |bad| bad.since);
+            Bad { what, how, since, is_sure: before.is_some() }
         })
         .collect();
     // What has lasted longest is what decides.
@@ -546,32 +546,16 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
     bad
 }
 
-/// The resolvers that answer an absence, each with an `@` before it.
-fn keeping_an_absence(report: &Report) -> Vec<String> {
-    let findings = report.records.iter().flat_map(|record| &record.findings);
-    let absent = findings.filter(|finding| finding.state == State::Absent);
-    let vantages = absent.map(|finding| &finding.observation.vantage);
-    vantages
-        .filter(|vantage| !vantage.is_authoritative())
-        .map(|vantage| format!("@{}", vantage.address()))
+/// Which resolvers answer which absences, as `@address name`.
+fn kept_absences(report: &Report) -> Vec<String> {
+    let findings = report
+        .records
+        .iter()
+        .flat_map(|record| record.findings.iter().map(|found| (&record.expected.name, found)));
+    findings
+        .filter(|(_, found)| found.state == State::Absent && !found.observation.vantage.is_authoritative())
+        .map(|(name, found)| format!("@{} {name}", found.observation.vantage.address()))
         .collect()
-}
-
-/// Whether a look at which the provider isn't heard shows nothing bad but what is only remembered: by a resolver's cache,
-/// or here, of what came and went.
-fn is_bad_by_memory_alone(report: &Report) -> bool {
-    let mut causes = report.causes.iter().filter(|cause| cause.impact > Verdict::Unknown).peekable();
-    report.identity.status == ProviderStatus::Unknown
-        && causes.peek().is_some()
-        && causes.all(|cause| matches!(cause.cause, Cause::NegativeCached | Cause::Flapping))
-}
-
-/// Whether all that is bad at the servers is one question that wasn't answered.
-fn is_one_question_unseen(report: &Report) -> bool {
-    let findings = report.records.iter().flat_map(|record| &record.findings);
-    let mut bad = findings
-        .filter(|finding| finding.observation.vantage.is_authoritative() && finding.state != State::Holds);
-    bad.next().is_some_and(|finding| finding.state == State::Unseen) && bad.next().is_none()
 }
 
 /// Whether a look that comes to nothing shows all the same that a server is well.

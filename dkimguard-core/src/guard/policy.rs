@@ -16,7 +16,8 @@ pub struct Policy {
     pub interval: Duration,
     /// Between two looks while an identity isn't healthy or nothing is known: the first after the first such look,
     /// and so on; the last one repeats, and none counts that is longer than `interval`. Default 1, 2, 5 and 15
-    /// minutes: soon enough to confirm, and soon quiet again.
+    /// minutes: soon enough to confirm, and soon quiet again. Until it is decided whether what is degraded lasts, looks are
+    /// [`confirmation_gap`](Self::confirmation_gap) apart.
     pub unhealthy_intervals: Vec<Duration>,
     /// By which share an interval is lengthened at most, so that instances and domains drift apart. Default 0.1.
     pub jitter: f64,

@@ -263,7 +263,7 @@ fn see_key(expected: &Expected, response: &Response, vantage: &Vantage, survey: 
 }
 
 /// What the resolvers see of a selector that is an alias into another zone, whose servers aren't asked. One that sees
-/// the key is enough; that it isn't there is known once all say so.
+/// the key is enough; that it isn't there is known once all that answer say so, and of several more than one.
 fn see_key_through_resolvers(expected: &Expected, survey: &Survey) -> Sight {
     let mut sights = survey
         .resolvers
@@ -280,7 +280,12 @@ fn see_key_through_resolvers(expected: &Expected, survey: &Survey) -> Sight {
     if others.contains(&Sight::Holds) {
         return Sight::Holds;
     }
-    if others.iter().all(|other| *other == first) { first } else { Sight::Nothing(Trouble::Elsewhere) }
+    let is_one_of_several = others.is_empty() && survey.resolvers.len() > 1;
+    if !is_one_of_several && others.iter().all(|other| *other == first) {
+        first
+    } else {
+        Sight::Nothing(Trouble::Elsewhere)
+    }
 }
 
 fn judge_key(expected: &Expected, response: &Response) -> Sight {

@@ -13,6 +13,9 @@ use super::sky::RECORDS;
 use super::timeline::{GRACE, Timeline};
 use super::truth::{Concern, Course, INTERVAL, Kind, PerKind, Stretch, Truth};
 
+/// Less than this share of the grace period is little.
+const LITTLE_GRACE: f64 = 0.95;
+
 /// What was told in many lives, beside what should have been.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Score {
@@ -28,6 +31,10 @@ pub(crate) struct Score {
     pub(crate) examples: Vec<String>,
     /// How often the provider lost an identity and found it again before the guard looked.
     pub(crate) lost_between_looks: u64,
+    /// How many alerts left less than [`LITTLE_GRACE`], and for how many of them that is since the guard's own network
+    /// was cut off meanwhile.
+    pub(crate) little_grace: u64,
+    pub(crate) little_grace_while_blind: u64,
     /// Two silences of a server within a day, which are no incidents here.
     pub(crate) flapping_by_letter: u64,
     pub(crate) naive_alarms: u64,
@@ -55,8 +62,8 @@ pub(crate) struct OfKind {
     pub(crate) minutes: Vec<f64>,
     /// How many looks the alert took from the first look at which it was there.
     pub(crate) looks: Vec<f64>,
-    /// How many of these came when an alert would have been right already.
-    pub(crate) looks_since_right: Vec<f64>,
+    /// How many of these came once it was due: when it had lasted, since the first of them, for as long as it must.
+    pub(crate) looks_since_due: Vec<f64>,
     /// The share of the provider's grace period that was left at the alert.
     pub(crate) grace: Vec<f64>,
 }
@@ -76,7 +83,7 @@ impl OfKind {
         self.open_before += other.open_before;
         self.minutes.extend(other.minutes);
         self.looks.extend(other.looks);
-        self.looks_since_right.extend(other.looks_since_right);
+        self.looks_since_due.extend(other.looks_since_due);
         self.grace.extend(other.grace);
     }
 }
@@ -126,7 +133,17 @@ impl Score {
                 is_there && stretch.kind.concern() == Concern::Critical
             });
             let kind = reasons.next().map_or(Kind::Provider, |stretch| stretch.kind);
-            self.kinds.entry(kind).or_default().grace.push(1.0 - (first - from).max(0.0) / GRACE as f64);
+            let left = 1.0 - (first - from).max(0.0) / GRACE as f64;
+            self.kinds.entry(kind).or_default().grace.push(left);
+            if left < LITTLE_GRACE {
+                let unseen = timeline
+                    .spans()
+                    .filter(|(_, _, sky)| sky.offline)
+                    .map(|(begin, end, _)| ((end as f64).min(first) - (begin as f64).max(from)).max(0.0));
+                let seen = first - from - unseen.sum::<f64>();
+                self.little_grace += 1;
+                self.little_grace_while_blind += u64::from(1.0 - seen / GRACE as f64 >= LITTLE_GRACE);
+            }
         }
         let mut cursor = 0;
         self.naive_alarms += naive.raised.len() as u64;
@@ -246,7 +263,9 @@ impl Score {
             let waits = if stretch.kind.concern() == Concern::Critical { 0 } else { stretch.lasts };
             of_kind.minutes.push((since - from) / 60.0);
             of_kind.looks.push(all.saturating_sub(before(from)) as f64);
-            of_kind.looks_since_right.push(all.saturating_sub(before(from + waits as f64)) as f64);
+            let first = watched.looks.get(before(from)).map_or(from, |&(look, _)| look);
+            let due = if waits == 0 { from } else { first + waits as f64 - 0.5 };
+            of_kind.looks_since_due.push(all.saturating_sub(before(due)) as f64);
         }
     }
 
@@ -256,6 +275,8 @@ impl Score {
         self.looks += other.looks;
         self.full_looks += other.full_looks;
         self.lost_between_looks += other.lost_between_looks;
+        self.little_grace += other.little_grace;
+        self.little_grace_while_blind += other.little_grace_while_blind;
         self.flapping_by_letter += other.flapping_by_letter;
         self.looks_played += other.looks_played;
         self.alerts += other.alerts;
@@ -292,8 +313,8 @@ impl Score {
     }
 
     /// How many looks all alerts took, from when they were right.
-    pub(crate) fn looks_since_right(&self) -> Vec<f64> {
-        self.kinds.values().flat_map(|of| &of.looks_since_right).copied().collect()
+    pub(crate) fn looks_since_due(&self) -> Vec<f64> {
+        self.kinds.values().flat_map(|of| &of.looks_since_due).copied().collect()
     }
 
     /// The share of the provider's grace period that was left at the alerts.
@@ -396,10 +417,10 @@ impl fmt::Display for Score {
                 "{kind:24} {all:>6} {told:>7} {between_looks:>8} {behind_resolver:>9} {missed:>7} {naive_missed:>7}"
             )?;
         }
-        writeln!(f, "\n{:24}       minutes        looks  since right    grace left, %", "")?;
+        writeln!(f, "\n{:24}       minutes        looks    since due    grace left, %", "")?;
         writeln!(f, "{:24}  med/95 %/max med/95 %/max med/95 %/max    least  median", "incident")?;
-        for (kind, OfKind { minutes, looks, looks_since_right, grace, .. }) in rows() {
-            let [minutes, looks, since] = [minutes, looks, looks_since_right].map(|values| of(values));
+        for (kind, OfKind { minutes, looks, looks_since_due, grace, .. }) in rows() {
+            let [minutes, looks, since] = [minutes, looks, looks_since_due].map(|values| of(values));
             let [least, median] = [0, 50].map(|percent| share(grace, percent));
             writeln!(f, "{kind:24} {minutes:>13} {looks:>12} {since:>12} {least:>8} {median:>7}")?;
         }
@@ -410,6 +431,11 @@ impl fmt::Display for Score {
             "told by nothing but an incident that was open before: {}, {} of them critical",
             all.open_before,
             critical.map(|(_, of_kind)| of_kind.open_before).sum::<u64>()
+        )?;
+        writeln!(
+            f,
+            "less than 95 % of the grace period left: {}, {} of them since the guard's own network\nwas cut off",
+            self.little_grace, self.little_grace_while_blind
         )?;
         writeln!(f, "lost at the provider and found again between two looks: {}", self.lost_between_looks)?;
         writeln!(f, "a server silent twice within a day, counted as passing: {}", self.flapping_by_letter)?;

@@ -266,16 +266,15 @@ fn is_behind(sky: &Sky) -> bool {
     sky.status == ProviderStatus::Pending && critical_by(sky).is_none()
 }
 
-/// Blind: nothing can be seen from here, no resolver confirms what is seen, or all that is seen is well and whether the
-/// provider signs isn't known.
+/// Blind: nothing can be seen from here, no resolver confirms what is seen, or no record fails and whether the provider
+/// signs isn't known.
 fn blind_by(sky: &Sky) -> Option<Kind> {
     let no_resolver = sky.resolvers_down == 0b111;
-    let is_wrong = sky.dns_fails() || sky.any_server_bad();
     if sky.offline {
         Some(Kind::BlindNetwork)
     } else if no_resolver {
         Some(Kind::BlindResolvers)
-    } else if sky.unheard && !is_wrong {
+    } else if sky.unheard && !sky.dns_fails() {
         Some(Kind::BlindProvider)
     } else {
         None
