@@ -102,12 +102,13 @@ impl Notifier for Noting {
     }
 }
 
-/// A source that panics or hangs on demand.
-#[derive(Debug)]
+/// A source that panics or hangs on demand, or gives no details.
+#[derive(Debug, Default)]
 struct Moody {
     inner: FakeSource,
     panics: AtomicBool,
     hangs: AtomicBool,
+    is_vague: AtomicBool,
 }
 
 #[async_trait]
@@ -122,6 +123,15 @@ impl IdentitySource for Moody {
 
     fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
         self.inner.identities()
+    }
+
+    async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+        if self.is_vague.load(Ordering::Relaxed) {
+            let (provider, operation) = ("moody".to_owned(), "details".to_owned());
+            let kind = ProviderErrorKind::Unavailable;
+            return Err(ProviderError { provider, operation, kind, source: None });
+        }
+        self.inner.details(identity).await
     }
 }
 
@@ -205,7 +215,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let inner = FakeSource::new([easy_dkim_identity(DOMAIN)]);
-        let source = Moody { inner, panics: AtomicBool::new(false), hangs: AtomicBool::new(false) };
+        let source = Moody { inner, ..Moody::default() };
         Self {
             dns: Arc::new(FakeDns::new(World::easy_dkim(DOMAIN))),
             source: Arc::new(source),
@@ -625,7 +635,7 @@ async fn many_domains_are_looked_at_through_one_resolver_and_closely_where_somet
     let mut world = World::easy_dkim(DOMAIN);
     world.server(World::NS2).fault(Fault::Rcode(Rcode::REFUSED));
     inner.put(easy_dkim_identity(DOMAIN));
-    let source = Moody { inner, panics: AtomicBool::new(false), hangs: AtomicBool::new(false) };
+    let source = Moody { inner, ..Moody::default() };
     let stage = Stage { dns: Arc::new(FakeDns::new(world)), source: Arc::new(source), ..Stage::new() };
     let mut policy = Policy::default();
     policy.full_up_to = 0;

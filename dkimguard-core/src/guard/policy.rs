@@ -77,11 +77,13 @@ pub enum RepairMode {
     /// It tells.
     #[default]
     Off,
-    /// It tells, and the report has the edit that would mend it.
+    /// It tells, and the report and the alert's remedy have the edit that would mend it.
     Propose,
-    /// It makes the edit, through the publisher that it was given: once two full looks a minute or more apart agree in
-    /// it, and at most once a day for an identity. What it does is in the [journal](super::Memory::journal) before it is
-    /// done.
+    /// It makes the edit, through the publisher that it was given, and asks the provider to start again where that has
+    /// given up: once full looks in a row agree in it, [`confirmation_gap`](Policy::confirmation_gap) or more apart and
+    /// each within three intervals of the one before, and at most once a day for an identity. What it does is in the
+    /// [journal](super::Memory::journal) before it is done. It leaves alone what the provider wasn't heard about at that
+    /// look, what was never set up or is switched off, and the records of earlier tokens.
     Apply,
 }
 
