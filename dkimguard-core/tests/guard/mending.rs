@@ -12,12 +12,13 @@ use dkimguard_core::guard::{
     Alert, BuildError, Depths, Entry, GuardBuilder, GuardHandle, InMemory, Policy, RepairMode,
 };
 use dkimguard_core::identity::{ExpectedValue, ProviderStatus, Selector};
+use dkimguard_core::look::Rcode;
 #[cfg(feature = "sqlite")]
 use dkimguard_core::ports::SystemClock;
 use dkimguard_core::ports::{Clock as _, IdentitySource as _, Notifier, Published, RecordPublisher, Store};
 use dkimguard_core::record::{Record, RecordData};
 use dkimguard_core::repair::RepairPlan;
-use dkimguard_core::testing::{FakeHost, HostFault, TOKENS, World, Zone, easy_dkim_identity};
+use dkimguard_core::testing::{FakeHost, Fault, HostFault, TOKENS, World, Zone, easy_dkim_identity};
 use dkimguard_core::{Name, Verdict};
 
 use super::{BBB, DOMAIN, Disk, Stage, minutes};
@@ -510,6 +511,57 @@ async fn records_of_earlier_tokens_stay() {
     let now = domain.host.records();
     assert!(before.iter().all(|record| now.contains(record)));
     assert_eq!(now.len(), before.len() + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_mended_unless_every_server_says_that_it_is_wrong() {
+    for (name, fault) in [
+        ("silent", Fault::Silent),
+        ("fails", Fault::Rcode(Rcode::SERVFAIL)),
+        ("refuses", Fault::Rcode(Rcode::REFUSED)),
+    ] {
+        let domain = Mendable::new();
+        let guard = domain.builder(RepairMode::Apply).spawn().expect("it is complete");
+        minutes(20).await;
+        domain.spoil(1);
+        domain.stage.dns.change(|world| {
+            world.server(World::NS2).fault(fault.clone());
+        });
+        minutes(120).await;
+        assert_eq!(domain.publisher.calls(), 0, "{name}");
+        domain.stage.dns.change(|world| {
+            world.server(World::NS2).heal();
+        });
+        minutes(60).await;
+        assert_eq!(domain.publisher.calls(), 1, "{name}");
+        assert_eq!(guard.verdict(&domain.stage.domain), Verdict::Healthy, "{name}");
+    }
+}
+
+/// The disk is full when the answer comes, and another instance saves in between.
+#[tokio::test(start_paused = true)]
+async fn a_result_that_could_not_be_stored_is_stored_later() {
+    let domain = Mendable::new();
+    let disk = Arc::new(Disk::default());
+    let guard = domain.builder(RepairMode::Apply).store(disk.clone()).spawn().expect("it is complete");
+    minutes(20).await;
+    domain.publisher.set(Mood::Slow(Duration::from_secs(5 * 60)));
+    domain.spoil(1);
+    while domain.publisher.calls() == 0 {
+        minutes(1).await;
+    }
+    disk.is_full.store(true, Ordering::Relaxed);
+    minutes(10).await;
+    assert_eq!(domain.host.changes(), 1);
+    assert_eq!(domain.journal(&*disk).await, ["publish: ?"]);
+    let other = domain.builder(RepairMode::Off).store(disk.inner.clone()).spawn().expect("it is complete");
+    minutes(1).await;
+    other.look_now(&domain.stage.domain).await;
+    other.stop().await;
+    disk.is_full.store(false, Ordering::Relaxed);
+    minutes(30).await;
+    assert_eq!(domain.journal(&*disk).await, ["publish: published as change C1"]);
+    drop(guard);
 }
 
 /// It is killed between the entry in the journal and the call.
