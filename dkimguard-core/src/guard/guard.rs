@@ -93,6 +93,15 @@ enum Next {
     About(Timestamp),
 }
 
+/// Which domains can be looked at now.
+#[derive(Clone, Copy, Debug)]
+enum Ready {
+    /// Those that are due now, and those that are until then and may come early.
+    Due { now: Timestamp, until: Timestamp },
+    /// All: the clock was set back, and when they are due comes from before that.
+    All,
+}
+
 /// What somebody wants of a running guard.
 #[derive(Debug)]
 enum Order {
@@ -381,14 +390,19 @@ impl Domains {
         }
     }
 
-    /// Up to so many domains that are due, or that are until this time and may come early.
-    fn next_batch(&self, now: Timestamp, until: Timestamp, most: usize) -> Vec<Name> {
-        let soon = self.due.iter().take_while(|&&(at, _)| at <= until);
-        let is_ready = |&&(at, ref domain): &&(Timestamp, Name)| {
-            at <= now
-                || until == Timestamp::MAX
-                || self.watched.get(domain).is_some_and(|watched| watched.may_come_early)
+    /// Up to so many domains that are ready, the first that are due first.
+    fn next_batch(&self, ready: Ready, most: usize) -> Vec<Name> {
+        let is_soon = |&&(at, _): &&(Timestamp, Name)| match ready {
+            Ready::Due { until, .. } => at <= until,
+            Ready::All => true,
         };
+        let is_ready = |&&(at, ref domain): &&(Timestamp, Name)| match ready {
+            Ready::Due { now, .. } => {
+                at <= now || self.watched.get(domain).is_some_and(|watched| watched.may_come_early)
+            }
+            Ready::All => true,
+        };
+        let soon = self.due.iter().take_while(is_soon);
         soon.filter(is_ready).take(most).map(|(_, domain)| domain.clone()).collect()
     }
 
@@ -490,8 +504,9 @@ fn begin_visits<'a>(
             *wake = (*wake).min(due);
             return;
         }
-        let until = if is_ahead { Timestamp::MAX } else { after(now, policy.interval.mul_f64(EARLY)) };
-        let batch = domains.next_batch(now, until, if is_fleet { BATCH } else { 1 });
+        let until = after(now, policy.interval.mul_f64(EARLY));
+        let ready = if is_ahead { Ready::All } else { Ready::Due { now, until } };
+        let batch = domains.next_batch(ready, if is_fleet { BATCH } else { 1 });
         if let Err(later) = spent.take(policy.source_budget, batch.len(), now) {
             *wake = (*wake).min(later);
             return;

@@ -349,8 +349,14 @@ impl Memory {
 
     /// Notes what came of a delivery.
     #[cfg(feature = "guard")]
-    pub(super) fn note_delivery(&mut self, outcomes: &[Outcome], notifiers: &[String], at: Timestamp) {
-        self.delivery.note(outcomes, notifiers, at);
+    pub(super) fn note_delivery(
+        &mut self,
+        outcomes: &[Outcome],
+        notifiers: &[String],
+        policy: &Policy,
+        at: Timestamp,
+    ) {
+        self.delivery.note(outcomes, notifiers, policy, at);
     }
 
     /// Takes over what a look shows beside the verdict.

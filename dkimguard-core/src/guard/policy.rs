@@ -54,6 +54,9 @@ pub struct Policy {
     /// For how long an instance that has begun to deliver alerts is left alone by the others. Default 2 minutes: a
     /// delivery takes up to one, and what a dead instance had begun is delivered by another after that.
     pub delivery_lease: Duration,
+    /// For how long a notifier that has failed is left alone; twice as long after each further failure in a row, up to
+    /// an hour. Default 30 seconds: most failures are over by then, and an alert comes soon enough all the same.
+    pub delivery_pause: Duration,
 }
 
 /// How thoroughly identities are looked at.
@@ -108,6 +111,7 @@ impl Default for Policy {
             list_interval: minutes(60),
             repair: RepairMode::Off,
             delivery_lease: minutes(2),
+            delivery_pause: Duration::from_secs(30),
         }
     }
 }

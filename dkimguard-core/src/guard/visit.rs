@@ -105,14 +105,14 @@ impl Visitor {
         let next = match &id {
             Some(id) => {
                 let noted = self.keeper.update(id, at, |mut memory| {
-                    memory.note_delivery(&outcomes, &self.names, at);
+                    memory.note_delivery(&outcomes, &self.names, &self.policy, at);
                     let due = memory.delivery_due(&self.names, &self.policy, at);
                     (memory, due)
                 });
                 self.guarded(LONGEST_VISIT, noted).await.unwrap_or(None)
             }
             None => self.keeper.with_own(|own| {
-                own.note(&outcomes, &self.names, at);
+                own.note(&outcomes, &self.names, &self.policy, at);
                 own.due(&self.names, &self.policy, at)
             }),
         };
