@@ -312,24 +312,58 @@ async fn a_host_that_hangs_or_panics_costs_a_repair_and_no_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_host_delays_no_other_domain() {
+async fn a_hanging_host_delays_neither_looks_at_other_domains_nor_their_repair() {
     let domain = Mendable::new();
-    let other: Name = "example.net".parse().expect("a name");
-    domain.stage.source.inner.put(easy_dkim_identity("example.net"));
+    let other: Name = format!("mail.{DOMAIN}").parse().expect("a name");
+    domain.stage.source.inner.put(easy_dkim_identity(&other.to_string()));
+    let record = |token: &str| Record {
+        name: format!("{token}._domainkey.{other}").parse().expect("a name"),
+        ttl: 300,
+        data: RecordData::Cname(format!("{token}.dkim.amazonses.com").parse().expect("a name")),
+    };
+    let records = TOKENS.map(record);
+    domain.host.edit(&records);
     let mut policy = Policy::default();
     policy.repair = RepairMode::Apply;
     policy.looks_at_once = 1;
     let guard = domain.builder_with(policy).watch([other.clone()]).spawn().expect("it is complete");
     minutes(20).await;
+    assert_eq!(guard.verdict(&other), Verdict::Healthy);
     domain.publisher.set(Mood::Hanging);
     domain.spoil(1);
-    for _ in 0..60 {
+    while domain.publisher.calls() == 0 {
         minutes(1).await;
+    }
+    domain.publisher.set(Mood::Prompt);
+    let wrong = Record { data: RecordData::Cname(other.clone()), ..records[0].clone() };
+    domain.host.edit(&[wrong]);
+    // The first hangs for longer.
+    for _ in 0..8 {
         let begun = domain.stage.clock.now();
         let looked = tokio::time::timeout(Duration::from_secs(1), guard.look_now(&other)).await;
         assert!(looked.expect("no look waits for it")[0].at >= begun);
+        minutes(1).await;
     }
-    assert_eq!(domain.publisher.calls(), 1);
+    assert_eq!((domain.publisher.calls(), domain.host.changes()), (2, 1));
+    assert_eq!(guard.verdict(&other), Verdict::Healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_under_way_is_given_a_second_when_the_guard_stops() {
+    for (takes, journal) in [(500, "publish: published as change C1"), (5000, "publish: ?")] {
+        let domain = Mendable::new();
+        let store = Arc::new(InMemory::default());
+        let guard = domain.builder(RepairMode::Apply).store(store.clone()).spawn().expect("it is complete");
+        minutes(20).await;
+        domain.publisher.set(Mood::Slow(Duration::from_millis(takes)));
+        domain.spoil(1);
+        while domain.publisher.calls() == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let stopped = tokio::time::timeout(Duration::from_millis(1500), guard.stop()).await;
+        assert_eq!(stopped.expect("it stops in time").len(), 1);
+        assert_eq!(domain.journal(&*store).await, [journal]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -637,5 +671,11 @@ async fn of_twenty_replicas_on_one_file_one_publishes() {
         guard.look_now(&domain.stage.domain).await;
     }
     assert_eq!((domain.publisher.calls(), domain.host.changes()), (1, 1));
-    assert_eq!(domain.journal(&*store).await, ["publish: published as change C1"]);
+    // The one that published writes it down by itself, while the others look.
+    let is_written = async {
+        while domain.journal(&*store).await != ["publish: published as change C1"] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), is_written).await.expect("it is written down");
 }
