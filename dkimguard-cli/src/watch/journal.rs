@@ -85,19 +85,19 @@ impl Journal {
         history.read(memory);
     }
 
-    /// Takes note of what is to be stored, and tells where a look has changed the verdict.
-    fn tell(&self, id: &IdentityId, memory: &Memory) {
+    /// Takes note of what is true, and tells where a look has changed the verdict, and of those steps of repairs.
+    fn tell(&self, id: &IdentityId, memory: &Memory, is_told: fn(&Entry) -> bool) {
         let mut histories = self.lock();
         let history = histories.entry(id.domain.clone()).or_default().entry(id.clone()).or_default();
         let (from, looked_at) = (history.verdict, history.looked_at);
         let repairs = mem::take(&mut history.repairs);
         history.read(memory);
-        for Entry { step, what, reason, result, .. } in
-            history.repairs.iter().filter(|entry| !repairs.contains(entry))
-        {
+        history.repairs.retain(is_told);
+        for entry in history.repairs.iter().filter(|entry| !repairs.contains(entry)) {
+            let Entry { step, what, reason, result, .. } = entry;
             match result {
-                None => warn!(%id, step, reason, what, "mending"),
-                Some(result) => warn!(%id, step, result, "mended"),
+                None => warn!(%id, step, reason, what, "a step of a repair begins"),
+                Some(result) => warn!(%id, step, reason, result, "a step of a repair has ended"),
             }
         }
         let Some(to) = memory.verdict().filter(|_| memory.looked_at() != looked_at) else { return };
@@ -156,9 +156,12 @@ impl Store for Journal {
         from: Option<Revision>,
     ) -> Result<Revision, StoreError> {
         let saved = self.store.save(id, memory, from).await;
-        // What can't be stored is true all the same; after a conflict another memory is made.
-        if !matches!(saved, Err(StoreError::Conflict)) {
-            self.tell(id, memory);
+        match saved {
+            Ok(_) => self.tell(id, memory, |_| true),
+            // Another memory is made.
+            Err(StoreError::Conflict) => {}
+            // What can't be stored is true all the same, but for steps about to begin: without a journal none does.
+            Err(_) => self.tell(id, memory, |entry| entry.result.is_some()),
         }
         saved
     }

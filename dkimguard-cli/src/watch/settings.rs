@@ -60,7 +60,7 @@ impl WatchSettings {
         let config = layers.config();
         let look = layers.settings(&flags.domains)?;
         let mut policy = policy(&config.guard);
-        policy.repair = repair(config, &look.source)?;
+        policy.repair = repair(config, &look)?;
         policy.depths = match look.look.depth {
             DepthChoice::Auto => Depths::Auto,
             DepthChoice::Full => Depths::Full,
@@ -83,20 +83,22 @@ impl WatchSettings {
     }
 }
 
-/// What is done about records that are wrong; where nothing can be edited, nothing can be meant to be.
-fn repair(config: &Config, source: &Source) -> Result<RepairMode, Failure> {
+/// What is done about records that are wrong; where nothing can be edited, or seen well enough, nothing can be meant to be.
+fn repair(config: &Config, look: &Settings) -> Result<RepairMode, Failure> {
     let Some(repair) = &config.guard.repair else { return Ok(RepairMode::Off) };
-    match (repair.get_ref(), source) {
-        (RepairName::Off, _) => Ok(RepairMode::Off),
-        (RepairName::Propose, _) => Ok(RepairMode::Propose),
-        (RepairName::Apply, Source::Ses { .. }) => Ok(RepairMode::Apply),
-        (RepairName::Apply, Source::File(_)) => {
-            let what =
-                "records are to be mended, and the identities are those of a file: no zone can be edited";
-            Err(config
-                .failure_at(&repair.span(), what)
-                .with_hint("write repair = \"off\", or take kind = \"ses\""))
-        }
+    let refuse = |what: &str, hint: &str| Err(config.failure_at(&repair.span(), what).with_hint(hint));
+    match (repair.get_ref(), &look.source, look.look.depth) {
+        (RepairName::Off, _, _) => Ok(RepairMode::Off),
+        (_, _, DepthChoice::Quick) => refuse(
+            "edits are made or proposed only after full looks, and depth is quick: no look is a full one",
+            "write repair = \"off\", or take depth = \"auto\"",
+        ),
+        (RepairName::Propose, _, _) => Ok(RepairMode::Propose),
+        (RepairName::Apply, Source::Ses { .. }, _) => Ok(RepairMode::Apply),
+        (RepairName::Apply, Source::File(_), _) => refuse(
+            "records are to be mended, and the identities are those of a file: no zone can be edited",
+            "write repair = \"off\", or take kind = \"ses\"",
+        ),
     }
 }
 

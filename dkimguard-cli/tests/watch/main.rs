@@ -516,6 +516,7 @@ fn what_is_wrong_in_the_configuration_is_refused_with_its_place() {
         ("[guard]\nintervall = \"1s\"\n", ":2:1: ", "intervall"),
         ("[guard]\ninterval = 15\n", ":2:12: ", "expected a string"),
         ("[guard]\nrepair = \"apply\"\n", ":2:10: ", "no zone can be edited"),
+        ("[guard]\nrepair = \"propose\"\n[look]\ndepth = \"quick\"\n", ":2:10: ", "no look is a full one"),
         ("[guard]\nrepair = \"please\"\n", ":2:10: ", "please"),
         ("[[notify]]\nkind = \"sms\"\n", ":2:8: ", "sms"),
         ("\n[[notify]]\nkind = \"webhook\"\n", ":2:1: ", "needs url"),
@@ -710,10 +711,9 @@ fn what_ses_and_sns_are_asked_is_counted_and_a_deadline_is_told() {
     });
 }
 
-#[test]
-fn what_is_to_be_mended_is_mended_by_one_change_and_told_of() {
-    let (account, region) = ("200000000902", "us-east-1");
-    let peer = Peer::shared();
+/// An account of SES with example.com, whose zone lacks one of the three records, and so do its servers.
+fn mendable(account: &str) -> (Lab, Home) {
+    let (peer, region) = (Peer::shared(), "us-east-1");
     let identity = json!([{ "name": "example.com", "DkimAttributes": { "Tokens": ["aaa", "bbb", "ccc"] } }]);
     peer.add_identities(account, region, &identity);
     let cname = |token: &str| {
@@ -723,30 +723,112 @@ fn what_is_to_be_mended_is_mended_by_one_change_and_told_of() {
     let zone = json!([{ "name": "example.com", "id": "ZMEND", "servers": ["ns1.example.com", "ns2.example.com"],
                         "records": [cname("aaa"), cname("ccc")] }]);
     peer.add_zones(account, &zone);
-    let (lab, home) = (lab(), Home::with_domains(&[]));
+    let lab = lab();
     break_it(&lab);
-    let more = "[[notify]]\nkind = \"stdout\"";
-    let source = "kind = \"ses\"\ndomains = [\"example.com\"]";
-    let config = home.configure_source(source, &lab, more);
+    (lab, Home::with_domains(&[]))
+}
+
+/// Starts a watch of that account which does so about what is broken.
+fn start_mending(account: &str, repair: &str, lab: &Lab, home: &Home, more: &str) -> Watcher {
+    let config = home.configure_source("kind = \"ses\"\ndomains = [\"example.com\"]", lab, more);
     let text = fs::read_to_string(&config).expect("it is there");
-    fs::write(&config, text.replace("[guard]\n", "[guard]\nrepair = \"apply\"\n")).expect("writing it");
-    let watcher = Watcher::start_with(&config, |command| {
+    fs::write(&config, text.replace("[guard]\n", &format!("[guard]\nrepair = \"{repair}\"\n")))
+        .expect("writing it");
+    Watcher::start_with(&config, |command| {
         command
-            .env("AWS_ENDPOINT_URL", peer.url())
-            .env("AWS_REGION", region)
+            .env("AWS_ENDPOINT_URL", Peer::shared().url())
+            .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", Peer::access_key(account))
             .env("AWS_SECRET_ACCESS_KEY", "secret");
-    });
-    watcher.logged("mended", 1);
+    })
+}
+
+/// The messages of the log about repairs.
+fn told_of_repairs(watcher: &Watcher) -> Vec<Value> {
+    let log = watcher.log().into_iter();
+    log.filter(|line| line["message"].as_str().is_some_and(|it| it.starts_with("a step of a repair")))
+        .collect()
+}
+
+#[test]
+fn what_is_to_be_mended_is_mended_by_one_change_and_told_of() {
+    let account = "200000000902";
+    let peer = Peer::shared();
+    let (lab, home) = mendable(account);
+    let before = peer.zone_file(account, "ZMEND");
+    let watcher = start_mending(account, "apply", &lab, &home, "[[notify]]\nkind = \"stdout\"");
+    let ended = watcher.logged("a step of a repair has ended", 1);
     let changes = peer.changes(account);
     assert_eq!(changes.len(), 1, "{changes:?}");
-    assert_eq!(changes[0]["changes"][0]["action"], "CREATE", "{changes:?}");
+    assert_eq!(changes[0]["zone"], "ZMEND", "{changes:?}");
+    let made = changes[0]["changes"].as_array().expect("a list");
+    assert_eq!(made.len(), 1, "{changes:?}");
+    assert_eq!([&made[0]["action"], &made[0]["type"]], [&json!("CREATE"), &json!("CNAME")], "{changes:?}");
+    assert_eq!(made[0]["name"], format!("{RECORD}."), "{changes:?}");
+    let after = peer.zone_file(account, "ZMEND");
+    let kept = before.lines().all(|line| line.contains("SOA") || after.lines().any(|now| now == line));
+    assert!(kept, "{before}\n{after}");
+
     // The zone's servers follow.
     mend(&lab);
-    let id = format!("ses:{account}:{region}:example.com");
-    watcher.verdict(&id, "healthy");
-    let line = watcher.logged("mending", 1);
-    assert_eq!([&line["level"], &line["step"]], [&json!("WARN"), &json!("publish")]);
+    let id = format!("ses:{account}:us-east-1:example.com");
+    let identity = watcher.verdict(&id, "healthy");
     assert_eq!(peer.changes(account).len(), 1);
+    assert_eq!(peer.count(account, "ChangeResourceRecordSets"), 1);
     assert_eq!(peer.count(account, "PutEmailIdentityDkimSigningAttributes"), 0);
+
+    // Each step stands in the log, before it is taken and after, with its reason and its result …
+    let told = told_of_repairs(&watcher);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!([&told[0]["message"], &told[1]], [&json!("a step of a repair begins"), &ended]);
+    let result = ended["result"].as_str().expect("a text");
+    assert_eq!(result, format!("published as change {}", changes[0]["id"].as_str().expect("a text")));
+    let reason = &told[0]["reason"];
+    assert!(reason.as_str().is_some_and(|reason| reason.contains("1 of 3")), "{reason}");
+    let what = told[0]["what"].as_str().expect("a text");
+    assert!(what.contains("+ bbb._domainkey.example.com. "), "{what}");
+    for line in &told {
+        assert_eq!(
+            [&line["level"], &line["step"], &line["id"]],
+            [&json!("WARN"), &json!("publish"), &json!(id)]
+        );
+    }
+    // … at the endpoint, and in the state file.
+    let repairs = identity["history"]["repairs"].as_array().expect("a list").clone();
+    assert_eq!(repairs.len(), 1, "{repairs:?}");
+    assert_eq!([&repairs[0]["result"], &repairs[0]["reason"]], [&json!(result), reason]);
+    let state = home.path("state.sqlite");
+    drop(watcher);
+    let mut history = binary::binary();
+    history.args(["repair", "example.com", "--history", "--format", "json", "--state"]).arg(state);
+    let output = history.output().expect("the binary starts");
+    let entries: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(entries.len(), 1, "{output:?}");
+    for field in ["at", "step", "what", "reason", "result"] {
+        assert_eq!(entries[0][field], repairs[0][field], "{field}");
+    }
+}
+
+#[test]
+fn an_edit_that_is_proposed_is_in_the_alert_and_not_made() {
+    let account = "200000000903";
+    let (lab, home) = mendable(account);
+    let watcher = start_mending(account, "propose", &lab, &home, "[[notify]]\nkind = \"stdout\"");
+    let line = wait("an alert", || watcher.stdout().into_iter().next());
+    let alert: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(alert["event"], "opened");
+    let plan = &alert["report"]["plan"];
+    assert_eq!(
+        [&plan["zone"]["id"], &plan["edits"][0]["name"]],
+        [&json!("ZMEND"), &json!(RECORD)],
+        "{alert}"
+    );
+    let remedy = alert["remedy"].as_str().expect("a text");
+    assert!(remedy.contains("+ bbb._domainkey.example.com. "), "{remedy}");
+    watcher.logged("looked at", 5);
+    assert_eq!(told_of_repairs(&watcher), [Value::Null; 0]);
+    assert_eq!(Peer::shared().count(account, "ChangeResourceRecordSets"), 0);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{Guard, GuardHandle, InMemory, Policy, RepairMode, Timer};
+use super::{Depths, Guard, GuardHandle, InMemory, Policy, RepairMode, Timer};
 use crate::look::Look;
 use crate::name::Name;
 use crate::ports::{
@@ -42,6 +42,12 @@ pub enum BuildError {
     /// The policy says that records are mended, and there is nobody to publish them.
     #[error("the policy says that records are mended, and the guard has no publisher")]
     NoPublisher,
+    /// The policy says that records are mended or edits proposed, and every look is a quick one, which shows too little.
+    #[error(
+        "the policy says that records are mended or edits proposed, and that no look is a full one, without which \
+         neither can be"
+    )]
+    NeverLooksClosely,
     /// There is no Tokio runtime here to spawn on.
     #[error("a guard is spawned on a Tokio runtime, and there is none here")]
     NoRuntime,
@@ -140,7 +146,7 @@ impl GuardBuilder {
     /// The guard, to be run by the caller.
     ///
     /// # Errors
-    /// Nothing to watch; two notifiers of one name; records are to be mended and there is no publisher.
+    /// Nothing to watch; two notifiers of one name; records are to be mended and there is no publisher, or no full look.
     pub fn build(self) -> Result<Guard, BuildError> {
         if self.domains.is_empty() && !self.watches_all {
             return Err(BuildError::NothingToWatch);
@@ -152,6 +158,9 @@ impl GuardBuilder {
         }
         if self.policy.repair == RepairMode::Apply && self.publisher.is_none() {
             return Err(BuildError::NoPublisher);
+        }
+        if self.policy.repair != RepairMode::Off && self.policy.depths == Depths::Quick {
+            return Err(BuildError::NeverLooksClosely);
         }
         Ok(Guard::new(self))
     }

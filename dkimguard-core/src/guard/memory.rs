@@ -13,6 +13,8 @@ use super::delivery::Delivery;
 #[cfg(feature = "guard")]
 use super::delivery::{Batch, Outcome};
 use super::incident::{Incident, Stage};
+#[cfg(feature = "guard")]
+use super::journal::Ending;
 use super::journal::{Entry, Journal};
 use super::past::{DAY, Past};
 use super::policy::after;
@@ -245,23 +247,38 @@ impl Memory {
         self
     }
 
-    /// Whether a step that mends the identity is to be taken now. If so it is in the journal, and whoever saves the
-    /// memory takes it.
+    /// Takes into account which step a look asks for, and whether it is one that can be taken here; whether it is due.
     #[cfg(feature = "guard")]
-    pub(super) fn begins_step(&mut self, step: Option<&Step>, report: &Report, policy: &Policy) -> bool {
-        self.journal.consider(step, report, policy)
+    pub(super) fn note_step(
+        &mut self,
+        step: Option<&Step>,
+        can_take: impl FnOnce(&Step) -> bool,
+        report: &Report,
+        policy: &Policy,
+    ) -> bool {
+        if let Some(step) = step {
+            self.journal.prove(step, report);
+        }
+        self.journal.consider(step.filter(|step| can_take(step)), report, policy)
     }
 
-    /// Takes a step out of the journal that wasn't taken after all.
+    /// Writes down that a step begins that was due, unless it isn't any more; whether it does. Whoever saves the memory
+    /// takes it.
     #[cfg(feature = "guard")]
-    pub(super) fn retract_step(&mut self, at: Timestamp, step: &Step) {
-        self.journal.retract(at, step.as_str());
+    pub(super) fn begin_step(&mut self, step: &Step, reason: &str, at: Timestamp, policy: &Policy) -> bool {
+        self.journal.begin(step, reason, at, policy)
     }
 
     /// Notes what came of a step that was begun then.
     #[cfg(feature = "guard")]
-    pub(super) fn end_step(&mut self, at: Timestamp, step: &Step, result: String) {
-        self.journal.complete(at, step.as_str(), result);
+    pub(super) fn end_step(&mut self, at: Timestamp, step: &Step, ending: Ending) {
+        self.journal.end(at, step.as_str(), ending);
+    }
+
+    /// The step of which it isn't known what came of it, if there is one.
+    #[cfg(feature = "guard")]
+    pub(super) fn open_step(&self, at: Timestamp) -> Option<&Entry> {
+        self.journal.open(at)
     }
 
     /// The memory as JSON, to be stored.
@@ -337,8 +354,14 @@ impl Memory {
 
     /// Notes what came of a delivery.
     #[cfg(feature = "guard")]
-    pub(super) fn note_delivery(&mut self, outcomes: &[Outcome], notifiers: &[String], at: Timestamp) {
-        self.delivery.note(outcomes, notifiers, at);
+    pub(super) fn note_delivery(
+        &mut self,
+        outcomes: &[Outcome],
+        notifiers: &[String],
+        policy: &Policy,
+        at: Timestamp,
+    ) {
+        self.delivery.note(outcomes, notifiers, policy, at);
     }
 
     /// Takes over what a look shows beside the verdict.

@@ -52,6 +52,8 @@ mod journal;
 #[cfg(feature = "guard")]
 mod keeper;
 mod memory;
+#[cfg(feature = "guard")]
+mod mend;
 mod past;
 mod policy;
 #[cfg(feature = "sqlite")]

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 
 use super::delivery::{Batch, Outcome};
 use super::keeper::Keeper;
+use super::mend::Due;
 use super::sweep::Answer;
-use super::{Alert, Memory, Policy, RepairMode, Timer};
-use crate::error::{ProviderError, chain};
+use super::{Alert, Entry, Memory, Policy, RepairMode, Timer};
+use crate::error::ProviderError;
 use crate::identity::{Identity, IdentityId, ProviderStatus};
 use crate::judge::{Depth, Gap, Port, Report};
 use crate::look::Look;
@@ -62,6 +63,8 @@ pub(super) struct Looked {
     /// What this instance is to deliver now, or else when something can be delivered.
     pub(super) batches: Vec<Batch>,
     pub(super) delivery_due: Option<Timestamp>,
+    /// The step that mends the identity, where this instance is to take it now.
+    pub(super) step_due: Option<Box<Due>>,
 }
 
 /// What came of a delivery, and when the next is due.
@@ -102,14 +105,14 @@ impl Visitor {
         let next = match &id {
             Some(id) => {
                 let noted = self.keeper.update(id, at, |mut memory| {
-                    memory.note_delivery(&outcomes, &self.names, at);
+                    memory.note_delivery(&outcomes, &self.names, &self.policy, at);
                     let due = memory.delivery_due(&self.names, &self.policy, at);
                     (memory, due)
                 });
                 self.guarded(LONGEST_VISIT, noted).await.unwrap_or(None)
             }
             None => self.keeper.with_own(|own| {
-                own.note(&outcomes, &self.names, at);
+                own.note(&outcomes, &self.names, &self.policy, at);
                 own.due(&self.names, &self.policy, at)
             }),
         };
@@ -254,7 +257,8 @@ impl Visitor {
         let (alerts, batches, delivery_due) = settled.await;
         let identity = stranger.clone();
         let is_over = alerts.is_empty() && batches.is_empty();
-        (!is_over).then_some(Looked { identity, report, next_look: None, alerts, batches, delivery_due })
+        let (next_look, step_due) = (None, None);
+        (!is_over).then_some(Looked { identity, report, next_look, alerts, batches, delivery_due, step_due })
     }
 
     /// Looks at an identity as it is `now`, and remembers it.
@@ -288,11 +292,18 @@ impl Visitor {
             if detailed != now || closer != depth {
                 (report, step) = take(detailed, closer).await;
             }
+            if unheard.is_some() {
+                // Nobody said what the records must be, as it stands now.
+                step = None;
+            }
             report.gaps.extend(unheard);
         }
         report.gaps.extend(gaps.iter().cloned());
         if let Some(Step::Publish(plan)) = &step {
             report.plan = Some(plan.clone());
+        }
+        if let Some(Step::Publish(_) | Step::Rearm) = step {
+            report.gaps.extend(memory.open_step(at).map(gap_of_open_step));
         }
         self.note(identity, report, step).await
     }
@@ -304,7 +315,7 @@ impl Visitor {
         self.note(identity, report, None).await
     }
 
-    /// Remembers a look, takes what is to be delivered now, and the step that mends the identity, if it is due.
+    /// Remembers a look, takes what is to be delivered now, and says which step mends the identity, if one is due.
     async fn note(&self, identity: Identity, report: Report, step: Option<Step>) -> Looked {
         let at = report.at;
         let chance = self.chance();
@@ -318,8 +329,8 @@ impl Visitor {
                 return (memory, (next_look, Vec::new(), Vec::new(), None, false));
             }
             let (mut memory, alerts) = memory.advance(&report, &self.policy);
-            let step = step.as_ref().filter(|step| self.can_take(step));
-            let is_due = memory.begins_step(step, &report, &self.policy);
+            let can_take = |step: &Step| self.can_take(step, &report.identity);
+            let is_due = memory.note_step(step.as_ref(), can_take, &report, &self.policy);
             if self.names.is_empty() {
                 memory.drop_alerts(&alerts);
             }
@@ -328,59 +339,11 @@ impl Visitor {
             (memory, (next_look, alerts, batches, due, is_due))
         });
         let (next_look, alerts, batches, delivery_due, is_due) = noted.await;
-        if let Some(step) = step.filter(|_| is_due) {
-            // What isn't in the stored journal isn't done: another instance couldn't know of it.
-            if self.keeper.fault().is_none() {
-                self.mend(&identity, &report.identity, at, &step).await;
-            } else {
-                let retracted = self.keeper.update(&identity.id, at, |mut memory| {
-                    memory.retract_step(at, &step);
-                    (memory, ())
-                });
-                retracted.await;
-            }
-        }
-        Looked { identity, report, next_look, alerts, batches, delivery_due }
-    }
-
-    /// Whether a step can be taken here.
-    fn can_take(&self, step: &Step) -> bool {
-        self.policy.repair == RepairMode::Apply
-            && match step {
-                Step::Publish(_) => self.publisher.is_some(),
-                Step::Rearm => self.rearm.is_some(),
-                _ => false,
-            }
-    }
-
-    /// Takes a step that mends an identity, and writes into the journal what came of it. The next looks prove it.
-    async fn mend(&self, identity: &Identity, now: &Identity, begun: Timestamp, step: &Step) {
-        let work = async {
-            match (step, &self.publisher, &self.rearm) {
-                (Step::Publish(plan), Some(publisher), _) => {
-                    publisher.apply(plan).await.map(|published| match published.change {
-                        Some(change) => format!("published as change {change}"),
-                        None => "the zone was already as the plan makes it".to_owned(),
-                    })
-                }
-                (Step::Rearm, _, Some(rearm)) => rearm
-                    .rearm(now)
-                    .await
-                    .map(|after| format!("the provider starts again, and says {}", after.status)),
-                _ => Ok("nothing was done".to_owned()),
-            }
-        };
-        let result = match self.guarded(LONGEST_VISIT, work).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(error)) => format!("failed: {}", chain(&error)),
-            Err(why) => format!("failed: {why}"),
-        };
-        let at = self.clock.now();
-        let noted = self.keeper.update(&identity.id, at, |mut memory| {
-            memory.end_step(begun, step, result.clone());
-            (memory, ())
+        let step_due = step.filter(|_| is_due).map(|step| {
+            let (id, reason) = (identity.id.clone(), report.summary.clone());
+            Box::new(Due { id, identity: report.identity.clone(), step, reason })
         });
-        noted.await;
+        Looked { identity, report, next_look, alerts, batches, delivery_due, step_due }
     }
 
     /// A number from 0 up to 1, another each time.
@@ -390,6 +353,16 @@ impl Visitor {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
+}
+
+/// That it isn't known what came of a step of before.
+fn gap_of_open_step(entry: &Entry) -> Gap {
+    let Entry { at, step, .. } = entry;
+    let detail = format!(
+        "a repair was begun at {at:.0} ({step}), and what came of it isn't known; this look doesn't show that it was \
+         done, and the guard doesn't try again within a day"
+    );
+    Gap { port: Port::ZoneView, detail, transient: true }
 }
 
 /// The provider of an identity that stands for a domain of which the source has never told anything.
