@@ -434,7 +434,7 @@ fn short(step: &Step) -> String {
 #[test]
 fn every_server_counts_whether_or_not_it_could_be_asked() {
     type Change = fn(&mut Scene);
-    let table: [(&str, Change, &str, &str); 9] = [
+    let table: [(&str, Change, &str, &str); 10] = [
         ("all are seen", |_| {}, "publish 3", "done"),
         (
             "one has no address",
@@ -481,8 +481,14 @@ fn every_server_counts_whether_or_not_it_could_be_asked() {
         ),
         (
             "the host cannot be asked",
-            |s| s.host_fails = Some(ProviderErrorKind::Denied),
+            |s| s.host_fails = Some(ProviderErrorKind::Unavailable),
             "not-seen: Nothing is edited on what is not known: the zones at the DNS host could not be read: fake zones",
+            "done",
+        ),
+        (
+            "the host may not be asked",
+            |s| s.host_fails = Some(ProviderErrorKind::Denied),
+            "held-elsewhere: The world is sent to ns1.example.com, ns2.example.com for example.com, and whether that",
             "done",
         ),
         ("the zone is held elsewhere", |s| s.hosted.clear(), "held-elsewhere: The world is sent to", "done"),

@@ -68,6 +68,8 @@ pub enum Refusal {
         servers: Vec<Name>,
         /// The records that are to be published there.
         records: Vec<Expected>,
+        /// Why the zones of the host couldn't be read here, where that is all that keeps one from being found.
+        unread: Option<String>,
     },
     /// Several zones could be the one that the world is sent to.
     SeveralZones {
@@ -428,8 +430,10 @@ fn delegated_zone<'a>(zone: &Name, report: &Report, sight: &'a Sight) -> Result<
             Err(Refusal::SeveralZones { zone: zone.clone(), ids: ids.collect() })
         }
         (None, _) => match report.gaps.iter().find(|gap| gap.port == Port::ZoneView) {
-            Some(gap) => not_seen(format!("the zones at the DNS host could not be read: {}", gap.detail)),
-            None => Err(Refusal::HeldElsewhere {
+            Some(gap) if gap.transient => {
+                not_seen(format!("the zones at the DNS host could not be read: {}", gap.detail))
+            }
+            gap => Err(Refusal::HeldElsewhere {
                 zone: zone.clone(),
                 servers: servers.clone(),
                 records: sight
@@ -438,6 +442,7 @@ fn delegated_zone<'a>(zone: &Name, report: &Report, sight: &'a Sight) -> Result<
                     .filter(|record| record.name.is_at_or_below(zone))
                     .cloned()
                     .collect(),
+                unread: gap.map(|gap| gap.detail.clone()),
             }),
         },
     }
@@ -534,14 +539,16 @@ impl fmt::Display for Refusal {
             Self::NotSeen { what } => {
                 write!(f, "Nothing is edited on what is not known: {what}. Look again once it can be seen.")
             }
-            Self::HeldElsewhere { zone, servers, records } => {
+            Self::HeldElsewhere { zone, servers, records, unread } => {
                 let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "The world is sent to {} for {zone}, and no zone there can be edited from here. If another account \
-                     holds it, give a role of that account.",
-                    servers.join(", ")
-                )?;
+                write!(f, "The world is sent to {} for {zone}, and ", servers.join(", "))?;
+                match unread {
+                    Some(why) => write!(f, "whether that zone can be edited from here is not known: {why}.")?,
+                    None => f.write_str(
+                        "no zone there can be edited from here. If another account holds it, give a role of that \
+                         account.",
+                    )?,
+                }
                 if !records.is_empty() {
                     f.write_str(" Otherwise publish exactly these records at that DNS host:")?;
                 }
