@@ -216,16 +216,8 @@ impl Act {
 impl Stage {
     /// The domain at its first host, and the second host, which nobody is sent to yet.
     fn set(begin: Timestamp) -> io::Result<Self> {
-        let mut world = World::easy_dkim(DOMAIN);
-        world.host(Zone::new(NEW_HOST), NEW_SERVERS);
-        let site = Zone::new(DOMAIN).with(
-            "@ NS ns1.new-host.net.\n@ NS ns2.new-host.net.\n@ A 192.0.2.80\n_dmarc TXT \"v=DMARC1; p=none\"",
-        );
-        for (_, address) in NEW_SERVERS {
-            world.serve(address, site.clone());
-        }
         Ok(Self {
-            lab: Lab::start(world)?,
+            lab: Lab::start(both_hosts())?,
             source: Arc::new(FakeSource::new([easy_dkim_identity(DOMAIN)])),
             clock: ManualClock::at(begin),
         })
@@ -335,6 +327,19 @@ impl Notifier for Heard {
     }
 }
 
+/// The domain at its first host, and the second host with the web site's records.
+fn both_hosts() -> World {
+    let mut world = World::easy_dkim(DOMAIN);
+    world.host(Zone::new(NEW_HOST), NEW_SERVERS);
+    let site = Zone::new(DOMAIN).with(
+        "@ NS ns1.new-host.net.\n@ NS ns2.new-host.net.\n@ A 192.0.2.80\n_dmarc TXT \"v=DMARC1; p=none\"",
+    );
+    for (_, address) in NEW_SERVERS {
+        world.serve(address, site.clone());
+    }
+    world
+}
+
 /// The three records, as lines of a zone.
 fn aliases() -> String {
     TOKENS.map(|token| format!("{token}._domainkey.{DOMAIN}. CNAME {token}.{HOSTED_ZONE}.\n")).concat()
@@ -366,9 +371,7 @@ fn span(duration: SignedDuration) -> String {
 
 /// The name servers can't be started, or can't follow the play.
 fn no_servers(error: &io::Error) -> Failure {
-    let mut world = World::easy_dkim(DOMAIN);
-    world.host(Zone::new(NEW_HOST), NEW_SERVERS);
-    let addresses: Vec<String> = world.addresses().map(|address| address.to_string()).collect();
+    let addresses: Vec<String> = both_hosts().addresses().map(|address| address.to_string()).collect();
     let hint = format!(
         "the demo listens on {}, over UDP and TCP, on one port between 20000 and 31999: allow that, and 64 open \
          files ('ulimit -n'); on macOS add each address with 'sudo ifconfig lo0 alias ADDRESS'",

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dkimguard_aws::Aws;
-use dkimguard_core::guard::{Alert, AlertEvent, Guard, IncidentKind, Severity};
+use dkimguard_core::guard::{Alert, AlertEvent, Guard, IncidentKind, RepairMode, Severity};
 use dkimguard_core::judge::Verdict;
 use dkimguard_core::look::Look;
 use dkimguard_core::ports::{Clock as _, SystemClock};
@@ -346,7 +346,7 @@ async fn prepare(
     }
     let dns = Counted { dns: engine.dns, metrics: Arc::clone(metrics) };
     let look = Look::new(Arc::new(dns), engine.places);
-    let Sources { identities, zones, history, aws: _ } = sources;
+    let Sources { identities, zones, history, aws } = sources;
     let journal = match journal {
         Some(journal) => journal,
         None => Arc::new(open(&settings.state)?),
@@ -364,6 +364,11 @@ async fn prepare(
     }
     if let Some(history) = history {
         builder = builder.history(history);
+    }
+    // Without these the guard has nothing to write with.
+    if let Some(aws) = aws.filter(|_| settings.policy.repair == RepairMode::Apply) {
+        warn!("records that are wrong are mended: [guard] repair = \"apply\"");
+        builder = builder.publisher(aws.publisher()).rearm(aws.rearm());
     }
     for notifier in notifiers {
         builder = builder.notifier(notifier);

@@ -1,15 +1,17 @@
 //! The built binary against AWS and DNS: a peer that speaks AWS over HTTP, and name servers on loopback.
 
+mod binary;
 #[path = "../../dkimguard-aws/tests/peer/mod.rs"]
 mod peer;
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use binary::binary;
 use dkimguard_core::testing::{Lab, PUBLIC_KEY, World, Zone};
 use peer::Peer;
 use serde_json::{Value, json};
@@ -103,33 +105,18 @@ struct Run {
     took: Duration,
 }
 
-/// The binary, about to check with the keys of an account: no AWS but the peer, no DNS but the lab, and nothing of
-/// the caller's that it would heed.
+/// The binary, about to check with the keys of an account: no AWS but the peer, no DNS but the lab.
 fn check(account: &str, arguments: &[&str]) -> Command {
     let lab = lab();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dkimguard"));
-    let heeded = |name: &str| {
-        let name = name.to_ascii_uppercase();
-        ["DKIMGUARD_", "AWS_"].iter().any(|start| name.starts_with(start))
-            || name.ends_with("_PROXY")
-            || ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM"].contains(&name.as_str())
-    };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| heeded(&name.to_string_lossy())) {
-        command.env_remove(name);
-    }
+    let mut command = binary();
     command
-        .env("HOME", "/nonexistent")
-        .env("AWS_CONFIG_FILE", "/nonexistent")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_ENDPOINT_URL", Peer::shared().url())
         .env("AWS_REGION", HOME)
         .env("AWS_ACCESS_KEY_ID", Peer::access_key(account))
         .env("AWS_SECRET_ACCESS_KEY", "secret")
         .args(["check", "--resolver", &lab.resolver().to_string()])
         .args(["--authoritative-port", &lab.port().to_string()])
-        .args(arguments)
-        .stdin(Stdio::null());
+        .args(arguments);
     command
 }
 

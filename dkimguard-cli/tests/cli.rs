@@ -1,11 +1,14 @@
 //! The built binary as a black box: what it prints where, and its exit code.
 
+mod binary;
+
 use std::fs;
 use std::io::Read as _;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use binary::binary;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -33,23 +36,8 @@ fn run(arguments: &[&str]) -> Run {
 }
 
 fn command(environment: &[(&str, &str)], arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dkimguard"));
-    let heeded = |name: &str| {
-        ["DKIMGUARD_", "AWS_"].iter().any(|start| name.starts_with(start))
-            || ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM"].contains(&name)
-    };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| heeded(&name.to_string_lossy())) {
-        command.env_remove(name);
-    }
-    command
-        // No look at this machine's accounts.
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_CONFIG_FILE", "/nonexistent")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-        .env("HOME", "/nonexistent")
-        .envs(environment.iter().copied())
-        .args(arguments)
-        .stdin(Stdio::null());
+    let mut command = binary();
+    command.envs(environment.iter().copied()).args(arguments);
     command
 }
 

@@ -1,20 +1,16 @@
 //! `dkimguard demo` as a black box: what happens and what is told, in order, in text and JSON, and the exit code.
 
+mod binary;
+
 use std::io::Read as _;
 use std::process::{Command, Output, Stdio};
 
+use binary::binary;
 use serde_json::Value;
 
-/// The binary, with nothing of the caller's environment that it would heed.
 fn demo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dkimguard"));
-    let heeded = |name: &str| {
-        name.starts_with("DKIMGUARD_") || ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"].contains(&name)
-    };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| heeded(&name.to_string_lossy())) {
-        command.env_remove(name);
-    }
-    command.arg("demo").args(arguments).stdin(Stdio::null());
+    let mut command = binary();
+    command.arg("demo").args(arguments);
     command
 }
 

@@ -1,11 +1,14 @@
 //! `dkimguard notice` as a black box: what it prints of a mail, its exit codes, and the check that follows.
 
+mod binary;
+
 use std::error::Error;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use binary::binary;
 use dkimguard_core::testing::{Lab, World};
 use serde_json::Value;
 
@@ -21,17 +24,9 @@ struct Run {
     stderr: String,
 }
 
-/// Runs the binary with this on its standard input, and with nothing of the caller's environment that it would heed.
+/// Runs the binary with this on its standard input.
 fn run(arguments: &[&str], input: &[u8]) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dkimguard"));
-    let heeded = |name: &str| {
-        ["DKIMGUARD_", "AWS_"].iter().any(|start| name.starts_with(start))
-            || ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"].contains(&name)
-    };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| heeded(&name.to_string_lossy())) {
-        command.env_remove(name);
-    }
-    let mut child = command
+    let mut child = binary()
         .arg("notice")
         .args(arguments)
         .stdin(Stdio::piped())

@@ -1,9 +1,11 @@
 //! `check --nameserver` and `check --zone-file`: the built binary, before a move, not after it.
 
+mod binary;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::{Command, Stdio};
 
+use binary::binary;
 use dkimguard_core::testing::{Fault, Lab, World, Zone};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -51,17 +53,10 @@ impl Bench {
     fn check(&self, arguments: &[&str]) -> Run {
         let resolver: &[&str] =
             if arguments.contains(&"--resolver") { &[] } else { &["--resolver", "127.0.83.99:9"] };
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dkimguard"));
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DKIMGUARD_"))
-        {
-            command.env_remove(name);
-        }
-        let output = command
+        let output = binary()
             .args(["check", "--source", &self.source, "--timeout", "500ms", "--attempts", "1"])
             .args(resolver)
             .args(arguments)
-            .stdin(Stdio::null())
             .output()
             .expect("the binary starts");
         Run {
@@ -276,11 +271,7 @@ fn a_premise_may_stand_in_the_configuration_file_whose_directory_its_path_starts
 #[test]
 fn the_options_are_those_of_check_alone() {
     for command in ["notice", "demo", "explain"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_dkimguard"))
-            .args([command, "--zone-file", "x.zone"])
-            .stdin(Stdio::null())
-            .output()
-            .expect("the binary starts");
+        let output = binary().args([command, "--zone-file", "x.zone"]).output().expect("the binary starts");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{command}: {said}");
         assert!(said.contains("unexpected argument '--zone-file'"), "{command}: {said}");

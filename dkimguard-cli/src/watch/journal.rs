@@ -1,18 +1,18 @@
 //! [`Journal`]: what passes on the way to the store, told of in the log and kept for the endpoints.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use dkimguard_core::error::StoreError;
-use dkimguard_core::guard::Memory;
+use dkimguard_core::guard::{Entry, IncidentId, IncidentKind, Memory};
 use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::Verdict;
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::{Revision, Store};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use tracing::{debug, info, warn};
 
 /// How many changes of the verdict are kept of one identity.
@@ -44,6 +44,8 @@ pub(crate) struct History {
     blindness: Option<Open>,
     /// How many alerts some notifier doesn't have yet.
     undelivered: usize,
+    /// What was done to mend the identity, the latest last.
+    repairs: Vec<Entry>,
     /// How the verdict changed since this process began, the latest last.
     changes: VecDeque<Change>,
     /// Whether this process has looked.
@@ -54,8 +56,8 @@ pub(crate) struct History {
 /// An incident that isn't over.
 #[derive(Clone, Debug, Serialize)]
 struct Open {
-    id: Value,
-    opened_at: Value,
+    id: IncidentId,
+    opened_at: Timestamp,
 }
 
 /// A change of the verdict; `from` is none at the first look ever.
@@ -88,7 +90,16 @@ impl Journal {
         let mut histories = self.lock();
         let history = histories.entry(id.domain.clone()).or_default().entry(id.clone()).or_default();
         let (from, looked_at) = (history.verdict, history.looked_at);
+        let repairs = mem::take(&mut history.repairs);
         history.read(memory);
+        for Entry { step, what, reason, result, .. } in
+            history.repairs.iter().filter(|entry| !repairs.contains(entry))
+        {
+            match result {
+                None => warn!(%id, step, reason, what, "mending"),
+                Some(result) => warn!(%id, step, result, "mended"),
+            }
+        }
         let Some(to) = memory.verdict().filter(|_| memory.looked_at() != looked_at) else { return };
         history.is_looked_at_here = true;
         if from == Some(to) {
@@ -118,15 +129,13 @@ impl History {
         self.verdict = memory.verdict();
         self.unhealthy_looks = memory.unhealthy_looks();
         self.undelivered = memory.undelivered().count();
-        // Nothing is open as a rule, and then nothing is taken apart.
-        let is_settled = !memory.is_unsettled();
-        let memory = if is_settled { Value::Null } else { serde_json::to_value(memory).unwrap_or_default() };
-        let open = |name: &str| {
-            let incident = memory.get(name).filter(|incident| incident.is_object())?;
-            Some(Open { id: incident["id"].clone(), opened_at: incident["opened_at"].clone() })
+        self.repairs = memory.journal().cloned().collect();
+        let open = |wanted: IncidentKind| {
+            let incident = memory.open_incidents().find(|(kind, _, _)| *kind == wanted);
+            incident.map(|(_, id, opened_at)| Open { id: id.clone(), opened_at })
         };
-        self.incident = open("incident");
-        self.blindness = open("blindness");
+        self.incident = open(IncidentKind::Dkim);
+        self.blindness = open(IncidentKind::Blind);
     }
 }
 

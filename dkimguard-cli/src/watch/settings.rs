@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dkimguard_core::guard::{Depths, Policy};
+use dkimguard_core::guard::{Depths, Policy, RepairMode};
 
 use super::notifier::{self, NotifierSettings};
 use crate::args::{CheckOptions, OutputFlags, Watch};
-use crate::config::{GuardSection, RepairName};
+use crate::config::{Config, GuardSection, RepairName};
 use crate::failure::Failure;
-use crate::settings::{Layers, Settings, Verbosity, text};
+use crate::settings::{Layers, Settings, Source, Verbosity, text};
 use crate::state::State;
 use crate::value::{DepthChoice, Interval, Listen, LogFormat, Number, Text};
 
@@ -58,14 +58,9 @@ impl WatchSettings {
     ) -> Result<Self, Failure> {
         let layers = Layers::load(options, environment)?;
         let config = layers.config();
-        if let Some(repair) =
-            config.guard.repair.as_ref().filter(|repair| *repair.get_ref() != RepairName::Off)
-        {
-            let what = "repair is asked for, and this version only watches: it repairs nothing yet";
-            return Err(config.failure_at(&repair.span(), what).with_hint("write repair = \"off\""));
-        }
         let look = layers.settings(&flags.domains)?;
         let mut policy = policy(&config.guard);
+        policy.repair = repair(config, &look.source)?;
         policy.depths = match look.look.depth {
             DepthChoice::Auto => Depths::Auto,
             DepthChoice::Full => Depths::Full,
@@ -85,6 +80,23 @@ impl WatchSettings {
                 verbosity: layers.output()?.verbosity,
             },
         })
+    }
+}
+
+/// What is done about records that are wrong; where nothing can be edited, nothing can be meant to be.
+fn repair(config: &Config, source: &Source) -> Result<RepairMode, Failure> {
+    let Some(repair) = &config.guard.repair else { return Ok(RepairMode::Off) };
+    match (repair.get_ref(), source) {
+        (RepairName::Off, _) => Ok(RepairMode::Off),
+        (RepairName::Propose, _) => Ok(RepairMode::Propose),
+        (RepairName::Apply, Source::Ses { .. }) => Ok(RepairMode::Apply),
+        (RepairName::Apply, Source::File(_)) => {
+            let what =
+                "records are to be mended, and the identities are those of a file: no zone can be edited";
+            Err(config
+                .failure_at(&repair.span(), what)
+                .with_hint("write repair = \"off\", or take kind = \"ses\""))
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The built binary, watching: name servers on loopback, a receiver of webhooks, a peer that speaks AWS.
 
+#[path = "../binary/mod.rs"]
+mod binary;
 mod hook;
 mod kill;
 #[path = "../../../dkimguard-aws/tests/peer/mod.rs"]
@@ -513,8 +515,7 @@ fn what_is_wrong_in_the_configuration_is_refused_with_its_place() {
     for (text, place, what) in [
         ("[guard]\nintervall = \"1s\"\n", ":2:1: ", "intervall"),
         ("[guard]\ninterval = 15\n", ":2:12: ", "expected a string"),
-        ("[guard]\nrepair = \"propose\"\n", ":2:10: ", "it repairs nothing yet"),
-        ("[guard]\nrepair = \"apply\"\n", ":2:10: ", "it repairs nothing yet"),
+        ("[guard]\nrepair = \"apply\"\n", ":2:10: ", "no zone can be edited"),
         ("[guard]\nrepair = \"please\"\n", ":2:10: ", "please"),
         ("[[notify]]\nkind = \"sms\"\n", ":2:8: ", "sms"),
         ("\n[[notify]]\nkind = \"webhook\"\n", ":2:1: ", "needs url"),
@@ -707,4 +708,45 @@ fn what_ses_and_sns_are_asked_is_counted_and_a_deadline_is_told() {
         let denied = [("operation", "ses:GetEmailIdentity"), ("outcome", "denied")];
         watcher.metrics().value("dkimguard_provider_calls_total", &denied)
     });
+}
+
+#[test]
+fn what_is_to_be_mended_is_mended_by_one_change_and_told_of() {
+    let (account, region) = ("200000000902", "us-east-1");
+    let peer = Peer::shared();
+    let identity = json!([{ "name": "example.com", "DkimAttributes": { "Tokens": ["aaa", "bbb", "ccc"] } }]);
+    peer.add_identities(account, region, &identity);
+    let cname = |token: &str| {
+        json!({ "name": format!("{token}._domainkey.example.com"), "type": "CNAME",
+                "values": [format!("{token}.dkim.amazonses.com")] })
+    };
+    let zone = json!([{ "name": "example.com", "id": "ZMEND", "servers": ["ns1.example.com", "ns2.example.com"],
+                        "records": [cname("aaa"), cname("ccc")] }]);
+    peer.add_zones(account, &zone);
+    let (lab, home) = (lab(), Home::with_domains(&[]));
+    break_it(&lab);
+    let more = "[[notify]]\nkind = \"stdout\"";
+    let source = "kind = \"ses\"\ndomains = [\"example.com\"]";
+    let config = home.configure_source(source, &lab, more);
+    let text = fs::read_to_string(&config).expect("it is there");
+    fs::write(&config, text.replace("[guard]\n", "[guard]\nrepair = \"apply\"\n")).expect("writing it");
+    let watcher = Watcher::start_with(&config, |command| {
+        command
+            .env("AWS_ENDPOINT_URL", peer.url())
+            .env("AWS_REGION", region)
+            .env("AWS_ACCESS_KEY_ID", Peer::access_key(account))
+            .env("AWS_SECRET_ACCESS_KEY", "secret");
+    });
+    watcher.logged("mended", 1);
+    let changes = peer.changes(account);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(changes[0]["changes"][0]["action"], "CREATE", "{changes:?}");
+    // The zone's servers follow.
+    mend(&lab);
+    let id = format!("ses:{account}:{region}:example.com");
+    watcher.verdict(&id, "healthy");
+    let line = watcher.logged("mending", 1);
+    assert_eq!([&line["level"], &line["step"]], [&json!("WARN"), &json!("publish")]);
+    assert_eq!(peer.changes(account).len(), 1);
+    assert_eq!(peer.count(account, "PutEmailIdentityDkimSigningAttributes"), 0);
 }

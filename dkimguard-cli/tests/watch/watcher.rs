@@ -16,6 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::binary::binary;
+
 /// How long anything may take that is waited for. Machines that run tests may be slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -83,26 +85,10 @@ impl Home {
     }
 }
 
-/// The command, with nothing of the caller's that it would heed.
+/// The command.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dkimguard"));
-    let heeded = |name: &str| {
-        let name = name.to_ascii_uppercase();
-        ["DKIMGUARD_", "AWS_", "XDG_"].iter().any(|start| name.starts_with(start))
-            || name.ends_with("_PROXY")
-            || ["STATE_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].contains(&name.as_str())
-    };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| heeded(&name.to_string_lossy())) {
-        command.env_remove(name);
-    }
-    command
-        .env("HOME", "/nonexistent")
-        .env("AWS_CONFIG_FILE", "/nonexistent")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .arg("watch")
-        .args(arguments)
-        .stdin(Stdio::null());
+    let mut command = binary();
+    command.arg("watch").args(arguments);
     command
 }
 

@@ -182,12 +182,14 @@ impl Incident {
         self
     }
 
-    #[cfg(feature = "guard")]
+    pub(super) fn kind(&self) -> IncidentKind {
+        self.kind
+    }
+
     pub(super) fn id(&self) -> &IncidentId {
         &self.id
     }
 
-    #[cfg(feature = "guard")]
     pub(super) fn opened_at(&self) -> Timestamp {
         self.opened_at
     }

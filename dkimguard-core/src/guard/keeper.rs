@@ -14,7 +14,7 @@ use crate::identity::IdentityId;
 use crate::judge::Verdict;
 use crate::ports::{Revision, Store};
 
-/// How often a change is made again because another instance saved first, before it is kept here alone.
+/// How often a change is made again because something else was saved or kept first, before it is kept here alone.
 const MOST_CONFLICTS: usize = 32;
 /// What stands for the identity in an alert of the guard's own.
 const OWN_ID: &str = "guard";
@@ -30,6 +30,8 @@ pub(super) struct Keeper {
 #[derive(Debug, Default)]
 struct State {
     unsaved: HashMap<IdentityId, Unsaved>,
+    /// The number of the last change that couldn't be saved.
+    last_number: u64,
     fault: Option<Fault>,
     list: Option<ListFault>,
     own: Delivery,
@@ -39,6 +41,8 @@ struct State {
 #[derive(Clone, Debug, Default)]
 struct Unsaved {
     memory: Memory,
+    /// Another for each change, so that who saves one knows whether there is a later one.
+    number: u64,
     /// What was stored when it was made, as far as that is known.
     base: Option<(Memory, Revision)>,
 }
@@ -80,14 +84,16 @@ impl Keeper {
         at: Timestamp,
         mut change: impl FnMut(Memory) -> (Memory, T),
     ) -> T {
-        let mut conflicts = 0;
+        let mut tries = 0;
         loop {
+            tries += 1;
             let Ok(stored) = self.read(id, at).await else {
-                let unsaved = self.state().unsaved.get(id).cloned().unwrap_or_default();
-                let (memory, made) = change(unsaved.memory);
-                self.state().unsaved.insert(id.clone(), Unsaved { memory, ..unsaved });
+                let Unsaved { memory, base, number } = self.unsaved(id).unwrap_or_default();
+                let (memory, made) = change(memory);
+                self.keep(id, number, memory, base);
                 return made;
             };
+            let number = self.unsaved(id).unwrap_or_default().number;
             let before = self.joined(id, stored.clone());
             let (memory, made) = change(before.clone());
             if memory == before {
@@ -96,15 +102,17 @@ impl Keeper {
             let from = stored.as_ref().map(|&(_, revision)| revision);
             match self.store.save(id, &memory, from).await {
                 Ok(_) => {
-                    self.state().unsaved.remove(id);
+                    self.let_go(id, number);
                     self.be_well(at);
                     return made;
                 }
-                Err(StoreError::Conflict) if conflicts < MOST_CONFLICTS => conflicts += 1,
+                Err(StoreError::Conflict) if tries <= MOST_CONFLICTS => {}
                 Err(error) => {
                     self.fail(&error, at);
-                    self.state().unsaved.insert(id.clone(), Unsaved { memory, base: stored });
-                    return made;
+                    // Another change of this instance may have come in between; then this one is made to that.
+                    if self.keep(id, number, memory, stored) || tries > MOST_CONFLICTS {
+                        return made;
+                    }
                 }
             }
         }
@@ -149,11 +157,35 @@ impl Keeper {
         stored
     }
 
+    fn unsaved(&self, id: &IdentityId) -> Option<Unsaved> {
+        self.state().unsaved.get(id).cloned()
+    }
+
+    /// Keeps here what can't be saved, unless something else was kept since the one with this number; whether it did.
+    fn keep(&self, id: &IdentityId, number: u64, memory: Memory, base: Option<(Memory, Revision)>) -> bool {
+        let mut state = self.state();
+        let is_last = state.unsaved.get(id).map_or(0, |unsaved| unsaved.number) == number;
+        if is_last {
+            state.last_number += 1;
+            let unsaved = Unsaved { memory, number: state.last_number, base };
+            state.unsaved.insert(id.clone(), unsaved);
+        }
+        is_last
+    }
+
+    /// Lets go of what was kept here up to this number, since it is saved.
+    fn let_go(&self, id: &IdentityId, number: u64) {
+        let mut state = self.state();
+        if state.unsaved.get(id).is_some_and(|unsaved| unsaved.number == number) {
+            state.unsaved.remove(id);
+        }
+    }
+
     /// What is stored and what is kept here, as one.
     fn joined(&self, id: &IdentityId, stored: Option<(Memory, Revision)>) -> Memory {
-        let unsaved = self.state().unsaved.get(id).cloned();
+        let unsaved = self.unsaved(id);
         match (stored, unsaved) {
-            (Some((stored, revision)), Some(Unsaved { memory, base })) => {
+            (Some((stored, revision)), Some(Unsaved { memory, base, .. })) => {
                 let (base, from) = base.map_or((Memory::default(), None), |(base, from)| (base, Some(from)));
                 // Where nobody else has saved in the meantime, what is kept here is all that is stored and more.
                 if from == Some(revision) { memory } else { stored.joined(memory, &base, id) }
@@ -223,5 +255,74 @@ impl Fault {
             deadline_promised: None,
             report: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use async_trait::async_trait;
+    use futures_util::FutureExt;
+    use futures_util::future::poll_fn;
+
+    use super::*;
+    use crate::guard::InMemory;
+
+    /// A store whose saves wait, or fail.
+    #[derive(Debug, Default)]
+    struct Slow {
+        inner: InMemory,
+        waits: AtomicBool,
+        fails: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Store for Slow {
+        async fn load(&self, id: &IdentityId) -> Result<Option<(Memory, Revision)>, StoreError> {
+            self.inner.load(id).await
+        }
+
+        async fn save(
+            &self,
+            id: &IdentityId,
+            memory: &Memory,
+            from: Option<Revision>,
+        ) -> Result<Revision, StoreError> {
+            if self.fails.load(Ordering::Relaxed) {
+                return Err(StoreError::Unavailable("the disk".to_owned(), None));
+            }
+            let is_free = |_: &mut std::task::Context<'_>| match self.waits.load(Ordering::Relaxed) {
+                true => std::task::Poll::Pending,
+                false => std::task::Poll::Ready(()),
+            };
+            poll_fn(is_free).await;
+            self.inner.save(id, memory, from).await
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_saved_outlives_another_save_that_was_under_way() {
+        let store = Arc::new(Slow::default());
+        let keeper = Keeper::new(store.clone());
+        let domain = "example.com".parse().expect("a name");
+        let id = IdentityId { provider: "ses".to_owned(), account: None, region: None, domain };
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).expect("a time");
+
+        store.waits.store(true, Ordering::Relaxed);
+        let mut first = Box::pin(keeper.update(&id, at(9), |memory| (memory.with_notice(at(2)), ())));
+        assert_eq!((&mut first).now_or_never(), None, "it waits for the disk");
+        store.fails.store(true, Ordering::Relaxed);
+        let second = keeper.update(&id, at(9), |memory| (memory.with_notice(at(1)), ()));
+        assert_eq!(second.now_or_never(), Some(()), "it can't be saved, and is kept");
+        store.fails.store(false, Ordering::Relaxed);
+        store.waits.store(false, Ordering::Relaxed);
+        assert_eq!(first.now_or_never(), Some(()), "the first is saved now");
+
+        let memory = keeper.load(&id, at(9)).now_or_never().expect("nothing waits");
+        assert_eq!(memory, Memory::default().with_notice(at(1)), "the second isn't lost");
+        let saved = keeper.update(&id, at(9), |memory| (memory.with_notice(at(0)), ()));
+        assert_eq!(saved.now_or_never(), Some(()));
+        assert!(keeper.state().unsaved.is_empty(), "nothing is left behind once all is saved");
     }
 }

@@ -16,7 +16,7 @@ use super::incident::{Incident, Stage};
 use super::journal::{Entry, Journal};
 use super::past::{DAY, Past};
 use super::policy::after;
-use super::{Alert, IncidentKind, Policy};
+use super::{Alert, IncidentId, IncidentKind, Policy};
 use crate::identity::{Identity, ProviderStatus};
 use crate::judge::{Cause, Depth, Diagnosis, Report, State, Verdict, Witnesses};
 use crate::name::Name;
@@ -207,6 +207,12 @@ impl Memory {
     /// Whether an incident with the records or the provider is open.
     pub fn has_incident(&self) -> bool {
         self.incident.is_some()
+    }
+
+    /// The incidents that are open: of which kind, which, and since when.
+    pub fn open_incidents(&self) -> impl Iterator<Item = (IncidentKind, &IncidentId, Timestamp)> {
+        let open = [&self.incident, &self.blindness].into_iter().flatten();
+        open.map(|incident| (incident.kind(), incident.id(), incident.opened_at()))
     }
 
     /// Whether something is or was wrong or unknown, so that the next look is a full one and comes soon.
