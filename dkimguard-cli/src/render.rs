@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use dkimguard_core::guard::{Alert, Entry as JournalEntry};
+use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::{Entry, Paint, Report, Verdict};
+use dkimguard_core::name::Name;
 use dkimguard_core::notice::Notice;
 use dkimguard_core::repair::Event;
 use jiff::Timestamp;
@@ -119,13 +121,27 @@ impl Renderer {
     ///
     /// # Errors
     /// As [`report`](Self::report).
-    pub(crate) fn event(&mut self, id: Option<&str>, at: Timestamp, event: &Event) -> io::Result<()> {
+    pub(crate) fn event(&mut self, id: &IdentityId, at: Timestamp, event: &Event) -> io::Result<()> {
         match self.output.format {
-            Format::Json => print_json(&JsonEvent { schema: SCHEMA, at, id, event }),
+            Format::Json => print_json(&JsonEvent { schema: SCHEMA, at, id, domain: &id.domain, event }),
             Format::Text => {
                 let text: Vec<String> = event.to_string().lines().map(wrap_unless_indented).collect();
                 self.paragraph(&text.join("\n"))
             }
+        }
+    }
+
+    /// Prints that the source doesn't know a domain, so that nothing of it is repaired.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn stranger(&mut self, id: &IdentityId, at: Timestamp, message: &str) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => {
+                let event = JsonStranger { event: "refused", code: "unknown-domain", records: [], message };
+                print_json(&JsonEvent { schema: SCHEMA, at, id, domain: &id.domain, event: &event })
+            }
+            Format::Text => self.paragraph(&textwrap::fill(message, WIDTH)),
         }
     }
 
@@ -261,13 +277,22 @@ fn wrap_unless_indented(line: &str) -> String {
 
 /// What happens in a repair.
 #[derive(Debug, Serialize)]
-struct JsonEvent<'a> {
+struct JsonEvent<'a, E> {
     schema: u32,
     at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
+    id: &'a IdentityId,
+    domain: &'a Name,
     #[serde(flatten)]
-    event: &'a Event,
+    event: &'a E,
+}
+
+/// The refusal of a domain that the source doesn't know, with the fields of any refusal.
+#[derive(Debug, Serialize)]
+struct JsonStranger<'a> {
+    event: &'static str,
+    code: &'static str,
+    records: [&'a str; 0],
+    message: &'a str,
 }
 
 /// What was done to mend an identity.

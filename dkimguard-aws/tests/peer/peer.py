@@ -27,6 +27,8 @@ digits of an account belongs to that account; AssumeRole leads into the account 
   GET  /_peer/zonefile?account=A&id=Z
         The zone as a text in the format of RFC 1035. Aliases are left out, and of records with a set identifier all but
         the first.
+  POST /_peer/zonefiles   {"zones": [{"account", "id"}]}
+        The same of several zones, in their order.
   POST /_peer/restarts    {"account", "region", "name", ["tokens"], ["zone"], ["answer"], ["refuses_length"]}
         What PutEmailIdentityDkimSigningAttributes does: the identity gets these tokens and this hosted zone, in place of
         those that it has, and is PENDING. "answer": what is told in place of that, merged. "refuses_length": a call that
@@ -38,11 +40,14 @@ digits of an account belongs to that account; AssumeRole leads into the account 
         What CloudTrail records, as it writes it in CloudTrailEvent. Whatever is left out of eventID and eventTime is
         made up, the events being one second apart and the first the latest; beside the record's own fields
         "resources" are the names of what it is about, and "text" stands in place of the record.
-  POST /_peer/faults      {"account", "operation", ["region"], ["name"], ["times"], then what happens: ["delay"],
-        ["drop": "at once", "in the body" or "when done"], ["edit"], ["body", "type"], ["status", "code", "message"]}
+  POST /_peer/faults      {"account", "operation", ["region"], ["name"], ["skip"], ["times"], then what happens: ["delay"],
+        ["drop": "at once", "in the body" or "when done"], ["hold"], ["edit"], ["body", "type"],
+        ["status", "code", "message"]}
         Seconds, HTTP status and error code. Faults are met in the order in which they were posted; `times` is how
-        often, without it for ever. `name`: only where the call names this identity. "when done": the call does its
-        work, and the answer is lost. "edit": what /_peer/edit takes is done just before the call.
+        often, without it for ever, and `skip` how many such calls go free before. The operation "*" is any. `name`: only
+        where the call names this identity. "when done": the call does its work, and the answer is lost. "hold": the call
+        does its work, and so many seconds pass before the answer. "edit": what /_peer/edit takes is done just before the
+        call.
   POST /_peer/heal        {"account"}
         Takes all faults of the account away.
   POST /_peer/limits      {"account", "rate", "burst", ["service": "ses", "route53" or "cloudtrail"]}
@@ -57,7 +62,8 @@ digits of an account belongs to that account; AssumeRole leads into the account 
         "headers": {name: value}, "tags": {name: value}}]. It takes a mail while the sender's domain is an identity that
         may send, and refuses it as SES does while it isn't.
   GET  /_peer/calls?account=A
-        The calls so far: [{"operation", "region", "account", "at", "outcome", "names"}].
+        The calls so far: [{"operation", "region", "account", "at", "outcome", "names", "held"}]. "held": the call has done
+        its work, and its answer is held back.
 """
 
 import functools
@@ -733,11 +739,14 @@ class Call:
     def next_fault(self):
         for fault in FAULTS[self.account]:
             if (
-                fault["operation"] == self.operation
+                fault["operation"] in (self.operation, "*")
                 and fault.get("region", self.region) == self.region
                 and ("name" not in fault or fault["name"] in self.names)
                 and fault.get("times", 1) > 0
             ):
+                if fault.get("skip", 0) > 0:
+                    fault["skip"] -= 1
+                    continue
                 if "times" in fault:
                     fault["times"] -= 1
                 return fault
@@ -798,16 +807,16 @@ def serve(aws):
             if not is_too_soon:
                 fault = call.next_fault()
             outcome = "throttled" if is_too_soon else "fault" if fault else "answered"
-            CALLS.append(
-                {
-                    "operation": call.operation,
-                    "region": call.region,
-                    "account": call.account,
-                    "at": time.time(),
-                    "outcome": outcome,
-                    "names": call.names,
-                }
-            )
+            entry = {
+                "operation": call.operation,
+                "region": call.region,
+                "account": call.account,
+                "at": time.time(),
+                "outcome": outcome,
+                "names": call.names,
+                "held": False,
+            }
+            CALLS.append(entry)
         if is_too_soon:
             return call.error(start_response, *TOO_SOON[call.service])
         fault = fault or {}
@@ -828,6 +837,11 @@ def serve(aws):
         if fault.get("drop") == "when done":
             list(aws(environ, lambda *_: None))
             drop(environ)
+        if "hold" in fault:
+            answered = list(aws(environ, start_response))
+            entry["held"] = True
+            time.sleep(fault["hold"])
+            return answered
         return aws(environ, start_response)
 
     return app
@@ -860,6 +874,8 @@ def administer(environ, start_response, body):
         elif what == "zonefile":
             query = parse_qs(environ["QUERY_STRING"])
             told = zone_file(query["account"][0], query["id"][0])
+        elif what == "zonefiles":
+            told = [zone_file(zone["account"], zone["id"]) for zone in asked["zones"]]
         elif what == "restarts":
             RESTARTS[asked["account"], asked["region"], asked["name"]] = asked
         elif what == "verify":

@@ -100,7 +100,8 @@ impl World {
             let address = server.trim_end_matches(":53");
             let begun = std::time::Instant::now();
             loop {
-                let dig = Command::new("dig").args([&format!("@{address}"), zone, "SOA", "+short"]).output()?;
+                let dig =
+                    Command::new("dig").args([&format!("@{address}"), zone, "SOA", "+short"]).output()?;
                 if String::from_utf8_lossy(&dig.stdout).contains(&format!(" {serial} ")) {
                     break;
                 }
