@@ -14,7 +14,7 @@ use dkimguard_core::judge::Witnesses;
 use dkimguard_core::look::{Look, Places, Vantage};
 use dkimguard_core::ports::{Clock, IdentitySource, Rearm};
 use dkimguard_core::record::{Record, RecordData};
-use dkimguard_core::repair::{End, Event, Refusal, Repair, Waiting};
+use dkimguard_core::repair::{End, Event, Refusal, Repair, Step, Waiting};
 use dkimguard_core::testing::{
     FakeDns, FakeHost, FakeSource, HostFault, PUBLIC_KEY, TOKENS, World, Zone, easy_dkim_identity,
 };
@@ -162,6 +162,10 @@ fn records(lines: &str) -> Vec<Record> {
     Zone::new(DOMAIN).with(others).with(lines).records().cloned().collect()
 }
 
+fn right() -> String {
+    TOKENS.map(|token| format!("{token}._domainkey CNAME {token}.dkim.amazonses.com.\n")).concat()
+}
+
 fn selectors(tokens: [&str; 3]) -> Vec<Selector> {
     let selector = |token: &str| Selector {
         label: name(token),
@@ -258,10 +262,45 @@ async fn a_provider_that_gave_up_is_asked_after_the_records_hold_and_its_new_tok
 }
 
 #[tokio::test(start_paused = true)]
+async fn earlier_records_are_taken_away_once_todays_are_proven_and_done_is_told_once() {
+    let own = |stage: &Stage| -> Vec<String> {
+        let records = stage.host.records();
+        let names = records.iter().map(|record| record.name.to_string());
+        names.filter_map(|name| name.strip_suffix("._domainkey.example.com").map(str::to_owned)).collect()
+    };
+    // Tokens that the provider replaces in this run, and one that memory knows.
+    let stage = Stage::new(
+        &format!("{MISSING_ONE}old._domainkey CNAME old.dkim.amazonses.com.\n"),
+        ProviderStatus::Failed,
+    );
+    stage.provider.inner.set_tokens_after_rearm(selectors(["aaa", "ddd", "eee"]));
+    let mut told = Vec::new();
+    let witnesses = Witnesses { earlier_selectors: vec![name("old")], ..Witnesses::default() };
+    let repair = stage.whole().removing_earlier();
+    let end = repair.run(stage.identity(), witnesses, &mut |event| told.push(short(&event))).await;
+    assert_eq!(end, End::Done, "{told:?}");
+    let tail = ["waiting provider", "plan 3", "published", "in-sync", "verified", "done"];
+    assert!(told.ends_with(&tail.map(str::to_owned)), "{told:?}");
+    assert_eq!(told.iter().filter(|told| *told == "done").count(), 1, "{told:?}");
+    assert_eq!(own(&stage), ["zzz", "aaa", "ddd", "eee"], "bbb, ccc and old are gone");
+
+    // Nobody here can publish: it is told, and somebody else is waited for.
+    let earlier = format!("{}old._domainkey CNAME old.dkim.amazonses.com.\n", right());
+    let stage = Stage::new(&earlier, ProviderStatus::Success);
+    let witnesses = Witnesses { earlier_selectors: vec![name("old")], ..Witnesses::default() };
+    let repair = stage.repair().removing_earlier();
+    let (_, _, step) = repair.survey(stage.identity(), witnesses.clone()).await;
+    assert!(matches!(&step, Step::Publish(plan) if plan.edits.len() == 1), "{step:?}");
+    let mut told = Vec::new();
+    let repair = repair.with_patience(Duration::from_secs(60));
+    let end = repair.run(stage.identity(), witnesses, &mut |event| told.push(short(&event))).await;
+    assert_eq!((end, &told[..]), (End::NotProven, &["verified".to_owned(), "plan 1".to_owned()][..]));
+    assert_eq!(own(&stage), ["zzz", "aaa", "bbb", "ccc", "old"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_to_do_is_done_at_once() {
-    let right =
-        TOKENS.map(|token| format!("{token}._domainkey CNAME {token}.dkim.amazonses.com.\n")).concat();
-    let stage = Stage::new(&right, ProviderStatus::Success);
+    let stage = Stage::new(&right(), ProviderStatus::Success);
     assert_eq!(stage.run(&stage.whole()).await, (End::Done, vec!["verified".to_owned(), "done".to_owned()]));
     assert_eq!(stage.host.changes(), 0);
 }

@@ -116,9 +116,10 @@ impl RepairPlan {
     pub fn between(report: &Report, sight: &Sight) -> Result<Self, Refusal> {
         let identity = &report.identity;
         check_standing(report)?;
-        let expected = identity.expected().map_err(|error| Refusal::NotSeen {
-            what: format!("a selector of the identity makes no DNS name: {error}"),
-        })?;
+        if let Err(error) = identity.expected() {
+            let what = format!("a selector of the identity makes no DNS name: {error}");
+            return Err(Refusal::NotSeen { what });
+        }
         let mut whole: Option<Self> = None;
         for zone in zones_of(report, sight)? {
             let here: Vec<&RecordReport> =
@@ -135,9 +136,7 @@ impl RepairPlan {
             }
             whole.get_or_insert(plan);
         }
-        whole
-            .or_else(|| Self::of_nothing(identity, &expected))
-            .ok_or_else(|| Refusal::NotSeen { what: "the zone of the records could not be found".to_owned() })
+        Ok(whole.unwrap_or_else(|| Self::of_nothing(identity)))
     }
 
     /// The edits that take away the CNAMEs of selectors that the identity had before, once today's hold everywhere and
@@ -155,13 +154,18 @@ impl RepairPlan {
         let today: BTreeSet<&Name> = report.records.iter().map(|record| &record.expected.name).collect();
         let zones_of_keys: BTreeSet<Name> =
             report.records.iter().filter_map(|record| record.expected.value.target()?.parent()).collect();
-        let mut plan: Option<Self> = None;
         for zone in zones_of(report, sight)? {
+            let earlier: Vec<&Name> = sight
+                .earlier
+                .iter()
+                .filter(|name| !today.contains(name) && name.is_at_or_below(&zone))
+                .collect();
+            if earlier.is_empty() {
+                continue;
+            }
             let hosted = delegated_zone(&zone, sight)?;
             let mut edits = Vec::new();
-            for name in
-                sight.earlier.iter().filter(|name| !today.contains(name) && name.is_at_or_below(&zone))
-            {
+            for name in earlier {
                 let before: Vec<Record> = hosted.at(name).cloned().collect();
                 // The same label in the provider's zone: made by it for this identity, and by nobody else.
                 let is_its = |record: &Record| match &record.data {
@@ -180,9 +184,8 @@ impl RepairPlan {
             if !edits.is_empty() {
                 return Ok(Self { zone: TargetZone::of(hosted), edits });
             }
-            plan.get_or_insert(Self { zone: TargetZone::of(hosted), edits });
         }
-        plan.ok_or_else(|| Refusal::NotSeen { what: "the zone of the records could not be found".to_owned() })
+        Ok(Self::of_nothing(&report.identity))
     }
 
     /// Whether there is nothing to do.
@@ -223,10 +226,10 @@ impl RepairPlan {
         Ok(Self { zone: TargetZone::of(hosted), edits })
     }
 
-    /// The plan for an identity that has no records yet.
-    fn of_nothing(identity: &Identity, expected: &[Expected]) -> Option<Self> {
+    /// The plan where there is nothing to do, in whichever zone.
+    fn of_nothing(identity: &Identity) -> Self {
         let zone = TargetZone { id: String::new(), host: String::new(), name: identity.domain().clone() };
-        expected.is_empty().then(|| Self { zone, edits: Vec::new() })
+        Self { zone, edits: Vec::new() }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::guard::Timer;
 use crate::identity::{Identity, IdentityId, ProviderStatus};
 use crate::judge::{Report, Witnesses};
 use crate::look::{Look, Sight};
+use crate::name::Name;
 use crate::ports::{IdentitySource, Published, Rearm, RecordPublisher};
 
 /// How long before the next look: soon at first, since servers follow within seconds, then less and less often.
@@ -45,6 +46,7 @@ pub struct Repair {
     seed: u64,
     patience: Option<Duration>,
     waits_for_hands: bool,
+    removes_earlier: bool,
 }
 
 /// Hears what a repair does, before the next step is taken.
@@ -92,6 +94,7 @@ impl Repair {
             seed: 0,
             patience: None,
             waits_for_hands: false,
+            removes_earlier: false,
         }
     }
 
@@ -130,11 +133,34 @@ impl Repair {
         self
     }
 
+    /// Takes the records of earlier selectors away once today's are proven: of those that the witnesses name, and of
+    /// those that a provider which starts again wants no longer.
+    #[must_use]
+    pub fn removing_earlier(mut self) -> Self {
+        self.removes_earlier = true;
+        self
+    }
+
     /// Looks once, and says what is to be done.
     pub async fn survey(&self, identity: Identity, witnesses: Witnesses) -> (Report, Sight, Step) {
         let (report, sight) = self.look.take_closely(identity, witnesses, self.clock.now(), self.seed).await;
-        let step = Step::next(&report, &sight);
+        let step = match Step::next(&report, &sight) {
+            Step::Done => self.after_proof(&report, &sight),
+            step => step,
+        };
         (report, sight, step)
+    }
+
+    /// What is to be done once today's records are proven.
+    fn after_proof(&self, report: &Report, sight: &Sight) -> Step {
+        if !self.removes_earlier {
+            return Step::Done;
+        }
+        match RepairPlan::removing_earlier(report, sight) {
+            Ok(plan) if plan.is_empty() => Step::Done,
+            Ok(plan) => Step::Publish(plan),
+            Err(refusal) => Step::Refuse(refusal),
+        }
     }
 
     /// Carries it out. Each event is told before the next step is taken.
@@ -150,6 +176,7 @@ impl Repair {
             is_verified: false,
             awaited: None,
             status: None,
+            earlier: Vec::new(),
             listener,
             is_unheard: false,
         };
@@ -172,6 +199,8 @@ struct Run<'a> {
     awaited: Option<Event>,
     /// The provider's status, and since when it was seen.
     status: Option<(ProviderStatus, Timestamp)>,
+    /// The selectors that the identity had when this began and has no longer.
+    earlier: Vec<Name>,
     listener: &'a mut dyn Listener,
     /// Whether an event could not be told: then nothing more is done.
     is_unheard: bool,
@@ -193,9 +222,14 @@ impl Run<'_> {
             let at = self.repair.clock.now();
             let mut heard = witnesses.clone();
             heard.status_first_seen = self.status_seen(&identity.status, witnesses.status_first_seen, at);
+            heard.earlier_selectors.extend(self.earlier.iter().cloned());
             let look = self.repair.look.take_closely(identity.clone(), heard, at, seed);
             let (report, sight) = look.await;
-            let step = Step::next(&report, &sight);
+            let mut step = Step::next(&report, &sight);
+            if step == Step::Done {
+                self.verify(&report).await;
+                step = self.repair.after_proof(&report, &sight);
+            }
             let is_wait = matches!(step, Step::AwaitServers { .. } | Step::AwaitResolvers { .. });
             pauses = if is_wait { pauses + 1 } else { 0 };
             let next = self.take(step, &report, &mut identity, pauses).await;
@@ -209,10 +243,17 @@ impl Run<'_> {
                 }
             }
             match self.ask_source().await {
-                Ok(now) => identity = now,
+                Ok(now) => self.renew(&mut identity, now),
                 Err(end) => return end,
             }
         }
+    }
+
+    /// Takes the identity as it is now, and remembers which selectors it has no longer.
+    fn renew(&mut self, identity: &mut Identity, now: Identity) {
+        let before = std::mem::replace(identity, now).selectors.into_iter().map(|selector| selector.label);
+        let is_kept = |label: &Name| identity.selectors.iter().any(|selector| selector.label == *label);
+        self.earlier.extend(before.filter(|label| !is_kept(label)));
     }
 
     /// Since when the provider's status is seen; the clock of a deadline must not begin anew with each look.
@@ -262,7 +303,6 @@ impl Run<'_> {
                 Next::Look(PROVIDER_PAUSE)
             }
             Step::Done => {
-                self.verify(report).await;
                 self.tell(Event::Done).await;
                 Next::End(End::Done)
             }
@@ -355,7 +395,7 @@ impl Run<'_> {
                 self.failures = 0;
                 let has_changed = now.selectors != identity.selectors;
                 self.tell(Event::Rearmed { identity: Box::new(now.clone()), has_changed }).await;
-                *identity = now;
+                self.renew(identity, now);
                 Next::Look(Duration::ZERO)
             }
             Err(error) => self.fail(&error).await,
