@@ -1,11 +1,12 @@
 //! Plans: what is edited for each cause whose remedy is an edit, what is refused, and that nothing else is touched.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use dkimguard_core::error::ProviderErrorKind;
 use dkimguard_core::identity::{ExpectedValue, Identity, KeyMaker, ProviderStatus, Selector, Targets};
-use dkimguard_core::judge::{Cause, Depth, Report, Verdict, Witnesses};
+use dkimguard_core::judge::{Cause, Depth, Gap, Port, Report, Verdict, Witnesses};
 use dkimguard_core::look::{Look, Places, Rcode, Sight, Vantage};
 use dkimguard_core::ports::Clock as _;
 use dkimguard_core::record::{Record, RecordData};
@@ -34,6 +35,11 @@ struct Scene {
     zone: Vec<Record>,
     identity: Identity,
     hosted: Vec<HostedZone>,
+    /// Why the host can't be asked.
+    host_fails: Option<ProviderErrorKind>,
+    /// The servers that the zone is delegated to.
+    servers: Vec<(&'static str, IpAddr)>,
+    resolvers: Vec<Vantage>,
     witnesses: Witnesses,
 }
 
@@ -69,6 +75,9 @@ impl Scene {
             hosted: vec![hosted("Z1", &zone)],
             zone,
             identity: easy_dkim_identity(DOMAIN),
+            host_fails: None,
+            servers: SERVERS.into(),
+            resolvers: vec![Vantage::Resolver { address: (World::RESOLVER, 53).into() }],
             witnesses: Witnesses::default(),
         };
         scene.serve();
@@ -81,12 +90,50 @@ impl Scene {
         for record in &self.zone {
             zone.insert(record.clone());
         }
-        self.world.host(zone, SERVERS);
+        self.world.host(zone, self.servers.iter().copied());
+    }
+
+    /// Has the host hold the zone as it is now, and its servers serve that.
+    fn hold(&mut self) {
+        self.hosted[0].records.clone_from(&self.zone);
+        self.serve();
+    }
+
+    /// Gives the zone one more server, at its host and in the delegation.
+    fn add_server(&mut self, server: &'static str, address: IpAddr) {
+        self.servers.push((server, address));
+        if !self.hosted[0].servers.contains(&name(server)) {
+            self.hosted[0].servers.push(name(server));
+        }
+        self.serve();
+    }
+
+    /// Leaves nothing below `_domainkey` in the zone, and puts these lines into it.
+    fn only(&mut self, lines: &str) {
+        let keys = name("_domainkey.example.com");
+        self.zone = zone_of(lines).into_iter().filter(|record| !record.name.is_at_or_below(&keys)).collect();
+        self.hold();
+    }
+
+    /// One selector, with a key of the owner's own.
+    fn own_key(&mut self) {
+        let key = format!("v=DKIM1; k=rsa; p={PUBLIC_KEY}").parse().expect("a key");
+        self.identity.selectors =
+            vec![Selector { label: name("s1"), value: ExpectedValue::Key(Box::new(key)) }];
+        self.identity.keys = KeyMaker::Owner;
+    }
+
+    fn step(&self) -> Step {
+        let (report, sight) = self.look();
+        Step::next(&report, &sight)
     }
 
     fn look(&self) -> (Report, Sight) {
-        let places = Places::new([Vantage::Resolver { address: (World::RESOLVER, 53).into() }]);
-        let zones = FakeZones::new(self.hosted.iter().cloned());
+        let places = Places::new(self.resolvers.iter().cloned());
+        let zones = match self.host_fails {
+            Some(kind) => FakeZones::failing(kind),
+            None => FakeZones::new(self.hosted.iter().cloned()),
+        };
         let look = Look::new(Arc::new(FakeDns::new(self.world.clone())), places).with_zones(Arc::new(zones));
         let taken = look.take_closely(self.identity.clone(), self.witnesses.clone(), SystemClock.now(), 1);
         taken.now_or_never().expect("a fake never waits")
@@ -226,7 +273,7 @@ fn what_may_not_be_edited_is_refused_with_the_reason() {
         ("a new status", |s| s.identity.status = ProviderStatus::Other("X".to_owned()), "doesn't know"),
         ("targets are assumed", |s| s.identity.targets = Targets::Assumed, "didn't tell"),
         ("a replica", |s| s.identity.keys = KeyMaker::Parent, "Repair that one"),
-        ("the host holds no such zone", |s| s.hosted.clear(), "Publish exactly these records"),
+        ("the host holds no such zone", |s| s.hosted.clear(), "publish exactly these records"),
         (
             "another zone is delegated",
             |s| s.hosted[0].servers = vec![name("ns-1.awsdns-00.com")],
@@ -235,7 +282,7 @@ fn what_may_not_be_edited_is_refused_with_the_reason() {
         (
             "only a private zone",
             |s| s.hosted[0].visibility = Visibility::Private,
-            "Publish exactly these records",
+            "publish exactly these records",
         ),
         (
             "two zones have the servers",
@@ -369,6 +416,266 @@ fn earlier_records_go_only_once_todays_are_proven_and_only_where_they_are_the_id
     }
 }
 
+/// Another key than the identity's, and a usable one.
+const OTHER_KEY: &str = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+/// A resolver of this machine's own.
+const OWN_RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 83, 54));
+const NS3: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 83, 13));
+
+/// What a step is, in a few words: its name, and a refusal's, or how many edits it makes.
+fn short(step: &Step) -> String {
+    match step {
+        Step::Refuse(refusal) => format!("{}: {refusal}", refusal.code()),
+        Step::Publish(plan) => format!("publish {}", plan.edits.len()),
+        step => step.as_str().to_owned(),
+    }
+}
+
+#[test]
+fn every_server_counts_whether_or_not_it_could_be_asked() {
+    type Change = fn(&mut Scene);
+    let table: [(&str, Change, &str, &str); 9] = [
+        ("all are seen", |_| {}, "publish 3", "done"),
+        (
+            "one has no address",
+            |s| s.add_server("ns3.elsewhere.net", NS3),
+            "not-seen: Nothing is edited on what is not known: no address of the name server ns3.elsewhere.net",
+            "not-seen: Nothing is edited on what is not known: no address of the name server ns3.elsewhere.net",
+        ),
+        (
+            "one has more addresses than are looked at",
+            |s| {
+                for last in 100..120 {
+                    s.add_server("ns2.example.com", IpAddr::V4(Ipv4Addr::new(127, 0, 83, last)));
+                }
+            },
+            "not-seen: Nothing is edited on what is not known: example.com has more name servers than",
+            "done",
+        ),
+        (
+            "an address of one cannot be reached from here",
+            |s| {
+                s.add_server("ns2.example.com", IpAddr::V6(Ipv6Addr::LOCALHOST));
+                s.world.server(IpAddr::V6(Ipv6Addr::LOCALHOST)).fault(Fault::NoRoute);
+            },
+            "publish 3",
+            "done",
+        ),
+        (
+            "no address of one can be reached from here",
+            |s| {
+                s.add_server("ns3.example.com", IpAddr::V6(Ipv6Addr::LOCALHOST));
+                s.world.server(IpAddr::V6(Ipv6Addr::LOCALHOST)).fault(Fault::NoRoute);
+            },
+            "not-seen: Nothing is edited on what is not known: this machine cannot reach the name server ns3",
+            "done",
+        ),
+        (
+            "an address of one is silent, and others like it are not",
+            |s| {
+                s.add_server("ns2.example.com", NS3);
+                s.world.server(NS3).fault(Fault::Silent);
+            },
+            "not-seen: Nothing is edited on what is not known: aaa._domainkey.example.com could not be seen at ns2",
+            "await-servers",
+        ),
+        (
+            "the host cannot be asked",
+            |s| s.host_fails = Some(ProviderErrorKind::Denied),
+            "not-seen: Nothing is edited on what is not known: the zones at the DNS host could not be read: fake zones",
+            "done",
+        ),
+        ("the zone is held elsewhere", |s| s.hosted.clear(), "held-elsewhere: The world is sent to", "done"),
+        (
+            "the provider's tokens are not all known",
+            |s| {
+                let detail = "a token is not a DNS label".to_owned();
+                s.identity.gaps.push(Gap { port: Port::IdentitySource, detail, transient: false });
+            },
+            "not-seen: Nothing is edited on what is not known: a token is not",
+            "not-seen: Nothing is edited on what is not known: a token is not",
+        ),
+    ];
+    for (case, change, missing, whole) in table {
+        for (lines, expected) in [(String::new(), missing), (right(), whole)] {
+            let mut scene = Scene::with(&lines);
+            change(&mut scene);
+            let step = short(&scene.step());
+            assert!(step.starts_with(expected), "{case}: {step}\n{}", scene.look().0);
+            // Whoever isn't heard is never asked to start again on the word of the others.
+            scene.identity.status = ProviderStatus::Failed;
+            let step = short(&scene.step());
+            let is_proven = ["all are seen", "an address of one cannot be reached from here"].contains(&case);
+            let may_start = is_proven || case.starts_with("the host") || case.starts_with("the zone");
+            assert_eq!(step == "rearm", !lines.is_empty() && may_start, "{case}: {step}");
+        }
+    }
+    let (report, mut sight) = Scene::with("").look();
+    sight.delegations[0].given_by_parent.clear();
+    let refusal = RepairPlan::between(&report, &sight).expect_err("the delegation is not known");
+    assert!(refusal.to_string().contains("no server of the zone above example.com"), "{refusal}");
+}
+
+#[test]
+fn a_usable_key_or_an_alias_at_the_owners_name_is_never_replaced() {
+    for (case, lines, success, failure) in [
+        ("another key", format!("s1._domainkey TXT \"{OTHER_KEY}\""), "key-in-use", "publish 1"),
+        (
+            "another key beside the right one",
+            format!("s1._domainkey TXT \"{OTHER_KEY}\"\ns1._domainkey TXT \"p={PUBLIC_KEY}\""),
+            "key-in-use",
+            "publish 1",
+        ),
+        (
+            "a revoked key beside the right one",
+            format!("s1._domainkey TXT \"p=\"\ns1._domainkey TXT \"p={PUBLIC_KEY}\""),
+            "publish 1",
+            "publish 1",
+        ),
+        ("a revoked key", "s1._domainkey TXT \"p=\"".to_owned(), "publish 1", "publish 1"),
+        ("no key", String::new(), "publish 1", "publish 1"),
+        (
+            "an alias to nothing",
+            "s1._domainkey CNAME s1.keys.example.net.".to_owned(),
+            "in-the-way",
+            "in-the-way",
+        ),
+        (
+            "an alias to another key",
+            format!("s1._domainkey CNAME s1.other.amazonses.com.\nother TXT \"{OTHER_KEY}\""),
+            "in-the-way",
+            "in-the-way",
+        ),
+        (
+            "an alias to the key",
+            "s1._domainkey CNAME s1.dkim.amazonses.com.".to_owned(),
+            "done",
+            "await-provider",
+        ),
+    ] {
+        let mut scene = Scene::with(&lines);
+        scene.own_key();
+        scene.world.publish(&format!(
+            "s1.dkim.amazonses.com TXT \"p={PUBLIC_KEY}\"\ns1.other.amazonses.com TXT \"{OTHER_KEY}\""
+        ));
+        let step = short(&scene.step());
+        assert!(step.starts_with(success), "{case}: {step}\n{}", scene.look().0);
+        scene.identity.status = ProviderStatus::TemporaryFailure;
+        let step = short(&scene.step());
+        assert!(step.starts_with(failure), "{case}: {step}\n{}", scene.look().0);
+    }
+}
+
+#[test]
+fn what_a_wildcard_further_up_answers_is_told_from_a_record() {
+    let right_of = |token: &str| format!("* CNAME {token}.dkim.amazonses.com.");
+    for (case, tokens, line, expected) in [
+        ("it is right", &["aaa"][..], right_of("aaa"), "done"),
+        ("it is wrong", &["aaa"], right_of("bbb"), "publish 1"),
+        ("it has an address", &["aaa"], "* A 192.0.2.1".to_owned(), "publish 1"),
+        // Once there is a record beside it, the wildcard answers for it no longer.
+        ("it is right for one of several", &["aaa", "bbb", "ccc"], right_of("aaa"), "publish 3"),
+        ("there is none", &["aaa"], String::new(), "publish 1"),
+    ] {
+        let mut scene = Scene::with("");
+        scene.only(&line);
+        scene.identity.selectors.retain(|selector| tokens.contains(&selector.label.to_string().as_str()));
+        let step = scene.step();
+        assert_eq!(short(&step), expected, "{case}: {step:?}");
+        if let Step::Publish(plan) = step {
+            scene.apply(&plan);
+            assert_eq!(scene.step(), Step::Done, "{case}: {}", scene.look().0);
+        }
+    }
+    // A key of one's own.
+    for (line, expected) in [
+        (format!("* TXT \"p={PUBLIC_KEY}\""), "done"),
+        (format!("* TXT \"{OTHER_KEY}\""), "key-in-use"),
+        ("* TXT \"v=spf1 -all\"".to_owned(), "publish 1"),
+    ] {
+        let mut scene = Scene::with("");
+        scene.only(&line);
+        scene.own_key();
+        let step = short(&scene.step());
+        assert!(step.starts_with(expected), "{line}: {step}");
+    }
+    // No wildcard: the zone has lost the record, and its servers will.
+    let mut scene = Scene::with("");
+    scene.only(&right());
+    let mut lost = Scene::with("");
+    lost.only("");
+    lost.zone = zone_of(&right());
+    lost.serve();
+    assert!(short(&lost.step()).starts_with("unsettled"), "{:?}", lost.step());
+}
+
+#[test]
+fn nothing_is_proven_unless_a_resolver_confirms_it() {
+    type Change = fn(&mut Scene);
+    let private = |s: &mut Scene| {
+        s.world.add_resolver(OWN_RESOLVER).serve_privately(Zone::new(DOMAIN));
+        s.resolvers.push(Vantage::System { address: (OWN_RESOLVER, 53).into() });
+    };
+    let unheard = "not-seen: Nothing is edited on what is not known: no resolver confirms aaa";
+    let table: [(&str, Change, [&str; 3]); 4] = [
+        (
+            "none answers for the records",
+            |s| {
+                let fault = Fault::Rcode(Rcode::SERVFAIL).below("_domainkey.example.com");
+                s.world.resolver(World::RESOLVER).fault(fault);
+            },
+            [unheard, unheard, unheard],
+        ),
+        ("this machine's own serves a private zone", private, ["done", "await-provider", "rearm"]),
+        (
+            "there is only this machine's own, and it serves a private zone",
+            |s| {
+                s.world.resolver(World::RESOLVER).cache_absence("_domainkey.example.com", 60);
+                s.resolvers = vec![Vantage::System { address: (World::RESOLVER, 53).into() }];
+            },
+            ["await-resolvers", "await-resolvers", "await-resolvers"],
+        ),
+        (
+            "nothing is to be looked for",
+            |s| s.identity.selectors.clear(),
+            [
+                "not-seen: Nothing is edited on what is not known: the provider names no",
+                "await-provider",
+                "rearm",
+            ],
+        ),
+    ];
+    for (case, change, expected) in table {
+        let statuses = [ProviderStatus::Success, ProviderStatus::Pending, ProviderStatus::Failed];
+        for (status, expected) in statuses.into_iter().zip(expected) {
+            let mut scene = Scene::with(&right());
+            change(&mut scene);
+            scene.identity.status = status.clone();
+            let step = short(&scene.step());
+            assert!(step.starts_with(expected), "{case}, {status}: {step}\n{}", scene.look().0);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_passes_by_itself_or_it_does_not() {
+    let not_seen = Refusal::NotSeen { what: String::new() };
+    let offline = Refusal::NoEdit { cause: Cause::Offline, remedy: String::new() };
+    let lame = Refusal::NoEdit { cause: Cause::ServerLame, remedy: String::new() };
+    for (refusal, passes) in [
+        (not_seen, true),
+        (Refusal::Unsettled { name: name(BBB) }, true),
+        (offline, true),
+        (lame, false),
+        (Refusal::Replica, false),
+        (Refusal::KeyInUse { name: name(BBB) }, false),
+    ] {
+        assert_eq!(refusal.is_passing(), passes, "{refusal:?}");
+    }
+    // Who makes the keys may be unknown.
+    assert!(!Refusal::ProviderNeedsKey.to_string().contains("the key is the owner's:"));
+}
+
 /// What may stand at a name of the identity.
 fn standing() -> impl Strategy<Value = Vec<&'static str>> {
     prop_oneof![
@@ -393,6 +700,50 @@ fn fault() -> impl Strategy<Value = Option<(usize, Fault)>> {
     prop_oneof![9 => Just(None), 1 => (0_usize..2, kinds).prop_map(Some)]
 }
 
+/// What is odd about the zone's servers, or about the zone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Oddity {
+    Nothing,
+    /// A server's name has no address.
+    NoAddress,
+    /// One of a server's addresses is of a family that this machine can't reach.
+    OtherFamily,
+    /// Nothing else stands below `_domainkey`, and a wildcard answers there for as long as that is so.
+    Wildcard(&'static str),
+}
+
+fn oddity() -> impl Strategy<Value = Oddity> {
+    prop_oneof![
+        4 => Just(Oddity::Nothing),
+        1 => Just(Oddity::NoAddress),
+        1 => Just(Oddity::OtherFamily),
+        1 => Just(Oddity::Wildcard("* CNAME aaa.dkim.amazonses.com.")),
+        1 => Just(Oddity::Wildcard("* CNAME elsewhere.example.net.")),
+        1 => Just(Oddity::Wildcard("* TXT \"x\"\n* A 192.0.2.3")),
+    ]
+}
+
+impl Oddity {
+    fn make(self, scene: &mut Scene) {
+        let far = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        match self {
+            Self::Nothing => {}
+            Self::NoAddress => scene.add_server("ns3.elsewhere.net", NS3),
+            Self::OtherFamily => {
+                scene.add_server("ns2.example.com", far);
+                scene.world.server(far).fault(Fault::NoRoute);
+            }
+            Self::Wildcard(line) => {
+                let others = ["_domainkey", "zzz._domainkey", "s9._domainkey"];
+                let others = others.map(|label| name(&format!("{label}.{DOMAIN}")));
+                scene.zone.retain(|record| !others.contains(&record.name));
+                scene.zone.extend(Zone::new(DOMAIN).with(line).records().skip(1).cloned());
+                scene.hold();
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
@@ -403,6 +754,7 @@ proptest! {
         at_names in proptest::array::uniform3(standing()),
         strangers in proptest::collection::vec("[a-z]{1,6}", 0..6),
         fault in fault(),
+        oddity in oddity(),
     ) {
         let mut lines = String::new();
         for (token, standing) in TOKENS.iter().zip(&at_names) {
@@ -416,6 +768,7 @@ proptest! {
             lines += &format!("{stranger}._domainkey CNAME {stranger}.dkim.eu-west-3.amazonses.com.\n{stranger} A 192.0.2.9\n");
         }
         let mut scene = Scene::with(&lines);
+        oddity.make(&mut scene);
         if let Some((server, fault)) = fault.clone() {
             scene.world.server(SERVERS[server].1).fault(fault);
         }
@@ -423,6 +776,7 @@ proptest! {
         match scene.plan() {
             Ok(plan) => {
                 prop_assert!(!is_strange || plan.is_empty());
+                prop_assert!(oddity != Oddity::NoAddress || plan.is_empty());
                 let is_lost = |edit: &dkimguard_core::repair::Edit| edit.after.is_none();
                 prop_assert!(!plan.edits.iter().any(is_lost), "nothing is only removed");
                 let whole = at_names.iter().filter(|standing| **standing == ["RIGHT"]).count();
@@ -440,9 +794,58 @@ proptest! {
                 let again = scene.plan();
                 prop_assert!(again.as_ref().is_ok_and(RepairPlan::is_empty), "{again:?}");
             }
-            Err(_) => prop_assert!(fault.is_some() || is_strange || at_names.iter().any(|standing| standing.len() > 1)),
+            Err(_) => prop_assert!(
+                fault.is_some()
+                    || is_strange
+                    || oddity == Oddity::NoAddress
+                    || at_names.iter().any(|standing| standing.len() > 1)
+            ),
         }
     }
+
+    /// At the name of the owner's own key: no alias is replaced, and no other usable key while the provider says
+    /// success; what is made is the key that was given.
+    #[test]
+    fn any_plan_for_a_key_of_ones_own_leaves_what_may_be_in_use(
+        at_name in proptest::collection::vec(key_standing(), 0..3),
+        status in prop_oneof![Just(ProviderStatus::Success), Just(ProviderStatus::TemporaryFailure), Just(ProviderStatus::Failed)],
+        fault in fault(),
+        oddity in oddity(),
+    ) {
+        let lines: String = at_name.iter().map(|data| format!("s1._domainkey {data}\n")).collect();
+        let mut scene = Scene::with(&lines);
+        scene.own_key();
+        scene.identity.status = status.clone();
+        scene.world.publish(&format!("s1.dkim.amazonses.com TXT \"p={PUBLIC_KEY}\""));
+        oddity.make(&mut scene);
+        if let Some((server, fault)) = fault {
+            scene.world.server(SERVERS[server].1).fault(fault);
+        }
+        let Ok(plan) = scene.plan() else { return Ok(()) };
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let is_alias = |data: &String| data.starts_with("CNAME");
+        let is_other = |data: &String| data.contains(OTHER_KEY);
+        prop_assert!(!at_name.iter().any(is_alias), "{plan}");
+        prop_assert!(status != ProviderStatus::Success || !at_name.iter().any(is_other), "{plan}");
+        let untouched = others(&scene.zone, &scene.identity);
+        scene.apply(&plan);
+        prop_assert_eq!(others(&scene.zone, &scene.identity), untouched);
+        prop_assert!(scene.plan().as_ref().is_ok_and(RepairPlan::is_empty), "{:?}", scene.plan());
+    }
+}
+
+/// What may stand at the name of the owner's own key.
+fn key_standing() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(format!("TXT \"p={PUBLIC_KEY}\"")),
+        Just(format!("TXT \"{OTHER_KEY}\"")),
+        Just("TXT \"p=\"".to_owned()),
+        Just("TXT \"x\"".to_owned()),
+        Just("CNAME s1.dkim.amazonses.com.".to_owned()),
+        Just("CNAME s1.keys.example.net.".to_owned()),
+    ]
 }
 
 /// `PROPTEST_CASES=10000` draws ten thousand, which takes a minute and a half unoptimised.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::net::SocketAddr;
 
 use jiff::{Span, Timestamp};
 use serde::Serialize;
@@ -188,6 +189,20 @@ impl Report {
     ) -> Vec<Name> {
         let records = compare_all(identity, expected, survey);
         Evidence::new(identity, &records, survey, witnesses, at).earlier_names()
+    }
+
+    /// The addresses of name servers whose silence may be this machine's own fault.
+    pub(crate) fn excused_addresses(
+        identity: &Identity,
+        expected: &[Expected],
+        survey: &Survey,
+        witnesses: &Witnesses,
+        at: Timestamp,
+    ) -> Vec<SocketAddr> {
+        let records = compare_all(identity, expected, survey);
+        let evidence = Evidence::new(identity, &records, survey, witnesses, at);
+        let excused = evidence.addresses.iter().filter(|address| address.excused);
+        excused.map(|address| address.vantage.address()).collect()
     }
 
     /// The report on a domain of which no identity could be learnt: unknown, with the gaps that say why.

@@ -1,17 +1,20 @@
 //! [`Look`]: one look at one identity, from question to report.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::premise::survey_supposing;
 use super::survey::{Survey, glance, seek, survey};
-use super::{Delegation, Places, Premise};
+use super::{Delegation, Places, Premise, Question};
 use crate::error::ParseNameError;
 use crate::identity::{Expected, Identity};
 use crate::judge::{Depth, Gap, Port, Report, Witnesses};
 use crate::name::Name;
 use crate::ports::{ChangeHistory, DnsLookup, ZoneView};
+use crate::record::RecordKind;
 use crate::zone::HostedZone;
 
 /// How many records of earlier selectors are asked for.
@@ -37,6 +40,10 @@ pub struct Sight {
     pub delegations: Vec<Delegation>,
     /// The names of the identity's earlier selectors, as far as they are known for sure.
     pub earlier: Vec<Name>,
+    /// The names that have no record at the DNS host, and for which every server answers as for any name beside them.
+    pub wildcard: Vec<Name>,
+    /// The addresses of name servers whose silence may be this machine's own fault.
+    pub excused: Vec<SocketAddr>,
     /// Why a delegation could not be found.
     pub lost: Vec<String>,
 }
@@ -108,11 +115,13 @@ impl Look {
         self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
         let gaps = self.hear(&mut witnesses, &identity, &expected, &survey, at).await;
         self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
+        let wildcard = self.seek_wildcard(&mut survey, &witnesses.zones, &expected).await;
+        let excused = Report::excused_addresses(&identity, &expected, &survey, &witnesses, at);
         let earlier = Report::known_earlier_names(&identity, &expected, &survey, &witnesses, at);
         let mut report = Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         report.gaps.extend(gaps);
         let Survey { zones: delegations, lost, .. } = survey;
-        (report, Sight { expected, zones: witnesses.zones, delegations, earlier, lost })
+        (report, Sight { expected, zones: witnesses.zones, delegations, earlier, wildcard, excused, lost })
     }
 
     /// Takes one look at what would be so if the premise were: before a move, not after it.
@@ -151,10 +160,38 @@ impl Look {
         names.truncate(MOST_EARLIER);
         names
             .retain(|name| !survey.observations.iter().any(|observation| observation.question.name == *name));
-        if !names.is_empty() {
-            let found = seek(&*self.dns, survey, &names).await;
-            survey.observations.extend(found);
-        }
+        let questions = names.into_iter().map(|name| Question::new(name, RecordKind::Cname));
+        let found = seek(&*self.dns, survey, questions).await;
+        survey.observations.extend(found);
+    }
+
+    /// Where servers answer for a name at which their host holds nothing, asks for a name beside it that nobody has
+    /// published: the same answer comes from a wildcard. Gives the names for which that is so.
+    async fn seek_wildcard(
+        &self,
+        survey: &mut Survey,
+        held: &[HostedZone],
+        expected: &[Expected],
+    ) -> Vec<Name> {
+        let Some(sibling) = survey.sibling.clone() else { return Vec::new() };
+        let is_held = |name: &Name| held.iter().any(|zone| zone.at(name).next().is_some());
+        let is_within = |name: &Name| held.iter().any(|zone| name.is_at_or_below(&zone.name));
+        let unheld: Vec<&Expected> =
+            expected.iter().filter(|record| is_within(&record.name) && !is_held(&record.name)).collect();
+        let kinds: BTreeSet<RecordKind> = unheld
+            .iter()
+            .filter(|record| !answers_at_servers(survey, &record.name, record.value.kind()).is_empty())
+            .map(|record| record.value.kind())
+            .collect();
+        let questions = kinds.into_iter().map(|kind| Question::new(sibling.clone(), kind));
+        let found = seek(&*self.dns, survey, questions).await;
+        survey.observations.extend(found);
+        let is_wildcards = |record: &&Expected| {
+            let kind = record.value.kind();
+            let answers = answers_at_servers(survey, &record.name, kind);
+            !answers.is_empty() && answers == answers_at_servers(survey, &sibling, kind)
+        };
+        unheld.into_iter().filter(is_wildcards).map(|record| record.name.clone()).collect()
     }
 
     /// Asks the zone's host, then the history, whose topic follows from what is wrong.
@@ -192,6 +229,23 @@ impl Look {
         }
         gaps
     }
+}
+
+/// What stands at a name, at each server of its zone that shows anything there.
+fn answers_at_servers(
+    survey: &Survey,
+    name: &Name,
+    kind: RecordKind,
+) -> BTreeMap<SocketAddr, BTreeSet<String>> {
+    let servers = survey.zone_of(name).map(Delegation::vantages).unwrap_or_default();
+    let answers = servers.iter().filter_map(|server| {
+        let response = survey.at(server, name, kind)?.outcome.as_ref().ok()?;
+        let at_name = response.answers.iter().filter(|record| record.name == *name);
+        let data: BTreeSet<String> =
+            at_name.map(|record| format!("{} {}", record.kind(), record.data)).collect();
+        (!data.is_empty()).then(|| (server.address(), data))
+    });
+    answers.collect()
 }
 
 /// The report on an identity whose selectors make no names.

@@ -19,6 +19,7 @@ mod event;
 mod plan;
 #[cfg(feature = "guard")]
 mod run;
+mod standing;
 mod step;
 
 pub use event::{Event, Waiting};

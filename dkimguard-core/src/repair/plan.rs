@@ -5,10 +5,11 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::standing::{Standing, blind_spot, delegation_of, seen_at_servers};
 use crate::identity::{Expected, ExpectedValue, Identity, KeyMaker, ProviderStatus, Targets};
-use crate::judge::{Cause, Depth, RecordReport, Report, State, fits};
+use crate::judge::{Cause, Depth, Port, RecordReport, Report, State, Verdict, fits};
 use crate::key_record::KeyRecord;
-use crate::look::{Basis, Sight, Vantage};
+use crate::look::{Basis, Sight};
 use crate::name::Name;
 use crate::publish::{MAX_STRING, TTL, zone_line};
 use crate::record::{Record, RecordData, RecordKind, Txt};
@@ -84,6 +85,12 @@ pub enum Refusal {
     },
     /// The provider no longer looks, and must be given the owner's private key again to start.
     ProviderNeedsKey,
+    /// At the name stands a usable key, another than the one that is expected, and the provider says success: which of
+    /// the two is the wrong one, only a person can tell.
+    KeyInUse {
+        /// The record's name.
+        name: Name,
+    },
     /// At the name stand records that nothing here may take away.
     InTheWay {
         /// The name.
@@ -115,7 +122,7 @@ impl RepairPlan {
     /// Why nothing may be edited.
     pub fn between(report: &Report, sight: &Sight) -> Result<Self, Refusal> {
         let identity = &report.identity;
-        check_standing(report)?;
+        check_look(report)?;
         if let Err(error) = identity.expected() {
             let what = format!("a selector of the identity makes no DNS name: {error}");
             return Err(Refusal::NotSeen { what });
@@ -124,13 +131,13 @@ impl RepairPlan {
         for zone in zones_of(report, sight)? {
             let here: Vec<&RecordReport> =
                 report.records.iter().filter(|record| record.zone.as_ref() == Some(&zone)).collect();
-            let hosted = match delegated_zone(&zone, sight) {
+            let hosted = match delegated_zone(&zone, report, sight) {
                 Ok(hosted) => hosted,
                 // Where all is well in it, nobody needs to edit it.
-                Err(_) if here.iter().all(|record| holds_at_servers(record)) => continue,
+                Err(_) if here.iter().all(|record| holds_where_seen(record, sight)) => continue,
                 Err(refusal) => return Err(refusal),
             };
-            let plan = Self::of_zone(hosted, &here)?;
+            let plan = Self::of_zone(hosted, &here, &identity.status, sight)?;
             if !plan.is_empty() {
                 return Ok(plan);
             }
@@ -145,8 +152,9 @@ impl RepairPlan {
     /// # Errors
     /// Why nothing may be edited.
     pub fn removing_earlier(report: &Report, sight: &Sight) -> Result<Self, Refusal> {
-        check_standing(report)?;
-        if report.identity.status != ProviderStatus::Success || !report.records.iter().all(holds_at_servers) {
+        check_look(report)?;
+        let holds = |record: &RecordReport| Standing::of(record, sight) == Standing::Holds;
+        if report.identity.status != ProviderStatus::Success || !report.records.iter().all(holds) {
             let what = "earlier records are removed only once today's hold at every server and the provider has \
                         seen them";
             return Err(Refusal::NotSeen { what: what.to_owned() });
@@ -163,7 +171,7 @@ impl RepairPlan {
             if earlier.is_empty() {
                 continue;
             }
-            let hosted = delegated_zone(&zone, sight)?;
+            let hosted = delegated_zone(&zone, report, sight).map_err(Refusal::without_records)?;
             let mut edits = Vec::new();
             for name in earlier {
                 let before: Vec<Record> = hosted.at(name).cloned().collect();
@@ -218,10 +226,19 @@ impl RepairPlan {
         })
     }
 
-    fn of_zone(hosted: &HostedZone, records: &[&RecordReport]) -> Result<Self, Refusal> {
+    fn of_zone(
+        hosted: &HostedZone,
+        records: &[&RecordReport],
+        status: &ProviderStatus,
+        sight: &Sight,
+    ) -> Result<Self, Refusal> {
         let mut edits = Vec::new();
         for record in records {
-            edits.extend(edit_of(hosted, record)?);
+            edits.extend(edit_of(hosted, record, status, sight)?);
+        }
+        let beside = if edits.is_empty() { &[] } else { records };
+        for record in beside {
+            edits.extend(edit_beside(hosted, record, sight)?);
         }
         Ok(Self { zone: TargetZone::of(hosted), edits })
     }
@@ -234,36 +251,42 @@ impl RepairPlan {
 }
 
 /// What is to be done at the name of one record, if anything is.
-fn edit_of(hosted: &HostedZone, record: &RecordReport) -> Result<Option<Edit>, Refusal> {
+fn edit_of(
+    hosted: &HostedZone,
+    record: &RecordReport,
+    status: &ProviderStatus,
+    sight: &Sight,
+) -> Result<Option<Edit>, Refusal> {
     let Expected { name, value } = &record.expected;
     let before: Vec<Record> = hosted.at(name).cloned().collect();
-    let is_right = match &before[..] {
-        [only] => fits(value, &only.data),
-        _ => false,
-    };
-    if is_right || holds_at_servers(record) && is_made_by_another(hosted, value, &before) {
+    if matches!(&before[..], [only] if fits(value, &only.data)) {
         return Ok(None);
     }
-    if let Some(unseen) = servers_of(record).find(|(_, state)| *state == State::Unseen) {
-        return Err(Refusal::NotSeen { what: format!("{name} could not be seen at {}", unseen.0) });
-    }
-    if servers_of(record).next().is_none() {
-        return Err(Refusal::NotSeen { what: format!("{name} was looked for at no name server") });
-    }
-    if servers_of(record).any(|(_, state)| state == State::Holds) {
-        return Err(Refusal::Unsettled { name: name.clone() });
+    match Standing::of(record, sight) {
+        Standing::Holds if is_made_by_another(hosted, &record.expected, &before, sight) => return Ok(None),
+        Standing::Holds | Standing::Split => return Err(Refusal::Unsettled { name: name.clone() }),
+        Standing::Unseen(what) => return Err(Refusal::NotSeen { what }),
+        Standing::Lost => {}
     }
     let kinds: BTreeSet<RecordKind> = before.iter().map(Record::kind).collect();
-    // An alias of the host's own has a type and no data, and couldn't be stated again.
-    let is_plain = |record: &Record| matches!(record.data, RecordData::Cname(_) | RecordData::Txt(_));
-    if !before.iter().all(is_plain) {
+    let may_go = |record: &Record| match record.data {
+        RecordData::Txt(_) => true,
+        // Where a key must be, an alias is the owner's, into a zone whose servers weren't asked.
+        RecordData::Cname(_) => value.kind() == RecordKind::Cname,
+        // An alias of the host's own has a type and no data, and couldn't be stated again.
+        _ => false,
+    };
+    if !before.iter().all(may_go) {
         return Err(Refusal::InTheWay { name: name.clone(), kinds: kinds.into_iter().collect() });
     }
-    let data = match value {
-        ExpectedValue::Cname(target) => RecordData::Cname(target.clone()),
-        ExpectedValue::Key(key) => RecordData::Txt(strings_of(key)),
-        ExpectedValue::AnyKey => return Err(Refusal::KeyUnknown { name: name.clone() }),
-    };
+    let after = after_of(&record.expected)?;
+    // The key that was given may be the wrong one, and the provider signs with what is published.
+    if value.kind() == RecordKind::Txt
+        && *status == ProviderStatus::Success
+        && shows_other_key(record, &before)
+    {
+        return Err(Refusal::KeyInUse { name: name.clone() });
+    }
     let reason = match &before[..] {
         [] => "It isn't in the zone, and every name server says that it doesn't exist.".to_owned(),
         [only] if only.kind() != value.kind() => {
@@ -272,25 +295,62 @@ fn edit_of(hosted: &HostedZone, record: &RecordReport) -> Result<Option<Edit>, R
         [_] => "It says something else than it must.".to_owned(),
         several => format!("{} records stand where one must be, alone.", several.len()),
     };
-    let after = Some(Record { name: name.clone(), ttl: TTL, data });
-    Ok(Some(Edit { name: name.clone(), before, after, reason }))
+    Ok(Some(Edit { name: name.clone(), before, after: Some(after), reason }))
 }
 
-/// Whether what servers answer rightly may come from something else than a record at the name: a wildcard, a DNAME, or
-/// an alias to where a provider keeps the owner's key.
-fn is_made_by_another(hosted: &HostedZone, value: &ExpectedValue, before: &[Record]) -> bool {
-    let is_alias = matches!(before, [only] if only.kind() == RecordKind::Cname);
-    let makes_records =
-        |record: &Record| record.kind() == RecordKind::Dname || record.name.labels().next() == Some(b"*");
-    if before.is_empty() {
-        hosted.records.iter().any(makes_records)
-    } else {
-        is_alias && value.kind() == RecordKind::Txt
+/// Puts a record beside those that a plan makes, where until now only a wildcard further up makes it: once something
+/// stands beside it, the wildcard no longer answers for the name (RFC 4592 §3.3.1).
+fn edit_beside(hosted: &HostedZone, record: &RecordReport, sight: &Sight) -> Result<Option<Edit>, Refusal> {
+    let name = &record.expected.name;
+    let is_shadowed = sight.wildcard.contains(name)
+        && Standing::of(record, sight) == Standing::Holds
+        && hosted.at(name).next().is_none()
+        && !hosted.records.iter().any(makes_records);
+    if !is_shadowed {
+        return Ok(None);
+    }
+    let after = Some(after_of(&record.expected)?);
+    let reason = "Only a wildcard answers for it, and no longer does once another record stands beside it.";
+    Ok(Some(Edit { name: name.clone(), before: Vec::new(), after, reason: reason.to_owned() }))
+}
+
+/// Whether a usable key that isn't the expected one stands at a record's name, at its host or at a server.
+fn shows_other_key(record: &RecordReport, before: &[Record]) -> bool {
+    let Expected { name, value } = &record.expected;
+    let served = record.findings.iter().filter_map(|finding| finding.observation.outcome.as_ref().ok());
+    let served = served.flat_map(|response| response.texts(name)).map(|text| RecordData::Txt(text.clone()));
+    let held = before.iter().map(|record| record.data.clone());
+    held.chain(served).any(|data| fits(&ExpectedValue::AnyKey, &data) && !fits(value, &data))
+}
+
+/// The record as it is published.
+fn after_of(expected: &Expected) -> Result<Record, Refusal> {
+    let name = expected.name.clone();
+    let data = match &expected.value {
+        ExpectedValue::Cname(target) => RecordData::Cname(target.clone()),
+        ExpectedValue::Key(key) => RecordData::Txt(strings_of(key)),
+        ExpectedValue::AnyKey => return Err(Refusal::KeyUnknown { name }),
+    };
+    Ok(Record { name, ttl: TTL, data })
+}
+
+/// Whether what servers answer rightly comes from something else than a record at the name: a wildcard, a DNAME, or an
+/// alias to where a provider keeps the owner's key.
+fn is_made_by_another(hosted: &HostedZone, expected: &Expected, before: &[Record], sight: &Sight) -> bool {
+    match before {
+        [] => sight.wildcard.contains(&expected.name) || hosted.records.iter().any(makes_records),
+        [only] => only.kind() == RecordKind::Cname && expected.value.kind() == RecordKind::Txt,
+        _ => false,
     }
 }
 
+/// Whether a record makes records at other names.
+fn makes_records(record: &Record) -> bool {
+    record.kind() == RecordKind::Dname || record.name.labels().next() == Some(b"*")
+}
+
 /// Whether a look says enough of the world and the provider to act on it.
-fn check_standing(report: &Report) -> Result<(), Refusal> {
+pub(super) fn check_look(report: &Report) -> Result<(), Refusal> {
     let identity = &report.identity;
     let not_seen = |what: &str| Err(Refusal::NotSeen { what: what.to_owned() });
     if report.depth != Depth::Full || report.basis != Basis::World {
@@ -308,6 +368,10 @@ fn check_standing(report: &Report) -> Result<(), Refusal> {
     }
     if identity.targets == Targets::Assumed {
         return not_seen("the provider didn't tell where the records must point");
+    }
+    // A selector that couldn't be read is missing among those that were.
+    if let Some(gap) = identity.gaps.iter().find(|gap| gap.port == Port::IdentitySource) {
+        return not_seen(&gap.detail);
     }
     // These lie between the world and the zone: what is edited has no effect, or can't be proven.
     let blocking = [Cause::Offline, Cause::DomainGone, Cause::DnssecBogus];
@@ -336,11 +400,20 @@ fn zones_of(report: &Report, sight: &Sight) -> Result<BTreeSet<Name>, Refusal> {
 }
 
 /// The zone at its host that the world is sent to: public, and with exactly the servers of the delegation.
-fn delegated_zone<'a>(zone: &Name, sight: &'a Sight) -> Result<&'a HostedZone, Refusal> {
-    let Some(delegation) = sight.delegations.iter().find(|delegation| delegation.zone == *zone) else {
-        return Err(Refusal::NotSeen { what: format!("the delegation of {zone} could not be found") });
+fn delegated_zone<'a>(zone: &Name, report: &Report, sight: &'a Sight) -> Result<&'a HostedZone, Refusal> {
+    let not_seen = |what: String| Err(Refusal::NotSeen { what });
+    let Some(delegation) = delegation_of(zone, sight) else {
+        return not_seen(format!("the delegation of {zone} could not be found"));
     };
     let servers = &delegation.given_by_parent;
+    if servers.is_empty() {
+        return not_seen(format!(
+            "no server of the zone above {zone} could be asked where the world is sent"
+        ));
+    }
+    if let Some(why) = blind_spot(delegation) {
+        return not_seen(why);
+    }
     let is_it = |held: &&HostedZone| {
         held.name == *zone && held.visibility == Visibility::Public && held.is_served_by(servers)
     };
@@ -351,28 +424,26 @@ fn delegated_zone<'a>(zone: &Name, sight: &'a Sight) -> Result<&'a HostedZone, R
             let ids = [first, second].into_iter().chain(held).map(|held| held.id.clone());
             Err(Refusal::SeveralZones { zone: zone.clone(), ids: ids.collect() })
         }
-        (None, _) => Err(Refusal::HeldElsewhere {
-            zone: zone.clone(),
-            servers: servers.clone(),
-            records: sight
-                .expected
-                .iter()
-                .filter(|record| record.name.is_at_or_below(zone))
-                .cloned()
-                .collect(),
-        }),
+        (None, _) => match report.gaps.iter().find(|gap| gap.port == Port::ZoneView) {
+            Some(gap) => not_seen(format!("the zones at the DNS host could not be read: {}", gap.detail)),
+            None => Err(Refusal::HeldElsewhere {
+                zone: zone.clone(),
+                servers: servers.clone(),
+                records: sight
+                    .expected
+                    .iter()
+                    .filter(|record| record.name.is_at_or_below(zone))
+                    .cloned()
+                    .collect(),
+            }),
+        },
     }
 }
 
-/// How a record stands at the name servers.
-fn servers_of(record: &RecordReport) -> impl Iterator<Item = (&Vantage, State)> {
-    let findings = record.findings.iter().filter(|finding| finding.observation.vantage.is_authoritative());
-    findings.map(|finding| (&finding.observation.vantage, finding.state))
-}
-
-/// Whether a record holds at every name server, and there is one.
-pub(super) fn holds_at_servers(record: &RecordReport) -> bool {
-    servers_of(record).next().is_some() && servers_of(record).all(|(_, state)| state == State::Holds)
+/// Whether a record holds at every server that showed anything, and there is one: nothing speaks for an edit.
+fn holds_where_seen(record: &RecordReport, sight: &Sight) -> bool {
+    let mut seen = seen_at_servers(record, sight).filter(|finding| finding.state != State::Unseen).peekable();
+    seen.peek().is_some() && seen.all(|finding| finding.state == State::Holds)
 }
 
 /// A key as the strings of a TXT record.
@@ -390,10 +461,35 @@ impl Refusal {
             Self::Replica => "replica",
             Self::KeyUnknown { .. } => "key-unknown",
             Self::ProviderNeedsKey => "provider-needs-key",
+            Self::KeyInUse { .. } => "key-in-use",
             Self::InTheWay { .. } => "in-the-way",
             Self::Unsettled { .. } => "unsettled",
             Self::NoEdit { .. } => "no-edit",
         }
+    }
+
+    /// Whether a later look may say otherwise without anybody's doing.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::NotSeen { .. } | Self::Unsettled { .. } => true,
+            Self::NoEdit { cause, .. } => *cause == Cause::Offline,
+            _ => false,
+        }
+    }
+
+    /// What no edit mends, by the report's best explanation; none where it has none.
+    pub(super) fn beyond_edits(report: &Report) -> Option<Self> {
+        let at_least = |impact: Verdict| report.causes.iter().find(|cause| cause.impact >= impact);
+        let cause = at_least(Verdict::Degraded).or_else(|| report.causes.first())?;
+        Some(Self::NoEdit { cause: cause.cause, remedy: cause.remedy.clone() })
+    }
+
+    /// The same where nothing is to be published.
+    fn without_records(mut self) -> Self {
+        if let Self::HeldElsewhere { records, .. } = &mut self {
+            records.clear();
+        }
+        self
     }
 
     /// The records that somebody else is to publish, as lines of a zone file; none where that isn't the way out.
@@ -439,10 +535,13 @@ impl fmt::Display for Refusal {
                 let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
                 write!(
                     f,
-                    "The world is sent to {} for {zone}, and no zone there can be edited from here. Publish exactly \
-                     these records at that DNS host:",
+                    "The world is sent to {} for {zone}, and no zone there can be edited from here. If another account \
+                     holds it, give a role of that account.",
                     servers.join(", ")
                 )?;
+                if !records.is_empty() {
+                    f.write_str(" Otherwise publish exactly these records at that DNS host:")?;
+                }
                 records.iter().try_for_each(|record| write!(f, "\n  {}", zone_line(record)))
             }
             Self::SeveralZones { zone, ids } => write!(
@@ -461,8 +560,16 @@ impl fmt::Display for Refusal {
                  publish it by hand."
             ),
             Self::ProviderNeedsKey => f.write_str(
-                "The provider no longer looks for the records, and the key is the owner's: give it the private key again \
-                 (aws sesv2 put-email-identity-dkim-signing-attributes). It is never asked for here.",
+                "The provider no longer looks for the records, and cannot be asked from here to start again, since it is \
+                 not known to make the keys of this identity. Start verification there by hand; where the key is the \
+                 owner's, the provider must be given the private key again (aws sesv2 \
+                 put-email-identity-dkim-signing-attributes), which is never asked for here.",
+            ),
+            Self::KeyInUse { name } => write!(
+                f,
+                "At {name} stands a usable key, another than the one that is expected, and the provider says success: \
+                 the expected key may be the wrong one. Compare both with the key that mail is signed with, and \
+                 remove the published one by hand if it is not in use."
             ),
             Self::InTheWay { name, kinds } => {
                 let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();

@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::plan::{Refusal, RepairPlan, holds_at_servers};
+use super::plan::{Refusal, RepairPlan, check_look};
+use super::standing::{Standing, seen_at_servers};
 use crate::identity::{KeyMaker, ProviderStatus};
-use crate::judge::{Finding, Report, State, Verdict};
+use crate::judge::{Finding, RecordReport, Report, State, Verdict};
 use crate::look::{Sight, Vantage};
 
 /// What is to be done next to mend an identity. It follows from one full look and not from what was done before.
@@ -39,9 +40,12 @@ pub enum Step {
 impl Step {
     /// What is to be done next.
     pub fn next(report: &Report, sight: &Sight) -> Self {
-        let identity = &report.identity;
+        let status = &report.identity.status;
+        if let Err(refusal) = check_look(report) {
+            return Self::Refuse(refusal);
+        }
         // Without tokens there is nothing to publish before the provider has made some.
-        if identity.selectors.is_empty() && is_idle(&identity.status) {
+        if report.identity.selectors.is_empty() && is_idle(status) {
             return Self::rearm(report);
         }
         let plan = match RepairPlan::between(report, sight) {
@@ -51,25 +55,28 @@ impl Step {
         if !plan.is_empty() {
             return Self::Publish(plan);
         }
-        let lacking = |is_meant: fn(&Vantage) -> bool| -> Vec<&Finding> {
-            let findings = report.records.iter().flat_map(|record| &record.findings);
-            findings
-                .filter(|finding| is_meant(&finding.observation.vantage) && finding.state != State::Holds)
-                .collect()
-        };
-        let servers = lacking(Vantage::is_authoritative);
-        if !servers.is_empty() || !report.records.iter().all(holds_at_servers) {
-            return Self::AwaitServers { servers: places(&servers) };
+        let servers = places(report.records.iter().flat_map(|record| {
+            seen_at_servers(record, sight).filter(|finding| finding.state != State::Holds)
+        }));
+        if !servers.is_empty() {
+            return Self::AwaitServers { servers };
         }
-        // One that fails by itself says nothing of the records.
-        let mut resolvers = lacking(|vantage| !vantage.is_authoritative());
-        resolvers.retain(|finding| finding.state != State::Unseen);
-        if !resolvers.is_empty() {
-            let until = resolvers.iter().filter_map(|finding| kept_until(finding, report.at)).max();
-            return Self::AwaitResolvers { resolvers: places(&resolvers), until };
+        let behind: Vec<&Finding> = report.records.iter().flat_map(behind).collect();
+        if !behind.is_empty() {
+            let until = behind.iter().filter_map(|finding| kept_until(finding, report.at)).max();
+            return Self::AwaitResolvers { resolvers: places(behind), until };
         }
-        match identity.status {
-            ProviderStatus::Success => Self::done(report),
+        if report.verdict == Verdict::Healthy {
+            return Self::Done;
+        }
+        if let Some(what) = report.records.iter().find_map(|record| unproven(record, sight)) {
+            return Self::Refuse(Refusal::NotSeen { what });
+        }
+        match status {
+            ProviderStatus::Success => {
+                let left = Refusal::beyond_edits(report).filter(|_| report.verdict > Verdict::Unknown);
+                Self::Refuse(left.unwrap_or_else(|| Refusal::NotSeen { what: report.summary.clone() }))
+            }
             ProviderStatus::Pending | ProviderStatus::TemporaryFailure => Self::AwaitProvider,
             _ => Self::rearm(report),
         }
@@ -96,17 +103,6 @@ impl Step {
             KeyMaker::Owner | KeyMaker::Unknown => Self::Refuse(Refusal::ProviderNeedsKey),
         }
     }
-
-    /// The records are as they must be; what is left is another's affair.
-    fn done(report: &Report) -> Self {
-        let left = report.causes.iter().find(|cause| cause.impact > Verdict::Unknown);
-        match left {
-            Some(cause) if report.verdict > Verdict::Healthy => {
-                Self::Refuse(Refusal::NoEdit { cause: cause.cause, remedy: cause.remedy.clone() })
-            }
-            _ => Self::Done,
-        }
-    }
 }
 
 impl Serialize for Step {
@@ -120,7 +116,37 @@ fn is_idle(status: &ProviderStatus) -> bool {
     matches!(status, ProviderStatus::Failed | ProviderStatus::NotStarted)
 }
 
-fn places(findings: &[&Finding]) -> Vec<Vantage> {
+/// What the resolvers show that don't show a record as every server has it. One that fails by itself says nothing of
+/// the record, and this machine's own may serve a private view: it doesn't count where another sees the record.
+fn behind(record: &RecordReport) -> impl Iterator<Item = &Finding> {
+    let is_confirmed = is_confirmed(record);
+    record.findings.iter().filter(move |finding| {
+        let vantage = &finding.observation.vantage;
+        let is_private = matches!(vantage, Vantage::System { .. }) && is_confirmed;
+        let is_definite = !matches!(finding.state, State::Holds | State::Unseen);
+        vantage.is_recursive() && is_definite && !is_private
+    })
+}
+
+/// Whether a resolver shows the record as it must be.
+fn is_confirmed(record: &RecordReport) -> bool {
+    record
+        .findings
+        .iter()
+        .any(|finding| finding.observation.vantage.is_recursive() && finding.state == State::Holds)
+}
+
+/// What is missing for a proof that a record holds, although nothing speaks against it.
+fn unproven(record: &RecordReport, sight: &Sight) -> Option<String> {
+    match Standing::of(record, sight) {
+        Standing::Unseen(what) => Some(what),
+        _ if !is_confirmed(record) => Some(format!("no resolver confirms {}", record.expected.name)),
+        _ => None,
+    }
+}
+
+/// Where these were found, each place once.
+fn places<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Vantage> {
     let mut places: Vec<Vantage> = Vec::new();
     for finding in findings {
         if !places.contains(&finding.observation.vantage) {
