@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use dkimguard_core::identity::Identity;
 use dkimguard_core::judge::Report;
-use dkimguard_core::look::{Look, Sight};
+use dkimguard_core::look::Look;
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::{Clock as _, IdentitySource, SystemClock};
 use dkimguard_core::repair::{End, Event, Repair, RepairPlan, Step, Waiting};
@@ -98,9 +98,10 @@ pub(crate) async fn run(settings: &RepairSettings, renderer: &mut Renderer) -> R
     let key = settings.public_key.as_deref().map(OwnersKey::read).transpose()?;
     let mut sources = source::open(&settings.settings.source).await?;
     let outcome = match find(&*sources.identities, domain).await? {
-        Some(identity) => {
+        Some(mut identity) => {
             if let Some(key) = key {
                 key.check_fits(&identity)?;
+                identity = key.fill(identity);
                 sources.identities = Arc::new(WithKey { inner: sources.identities, key });
             }
             work(settings, &sources, identity, renderer).await?
@@ -157,11 +158,11 @@ async fn work(
     let is_told_only = settings.mode == Mode::Print && settings.wait.is_none();
     // What a repair that goes on hears, it looks for itself; the first line is for people.
     if is_told_only || renderer.is_for_people() {
-        let (report, sight, step) = repair.survey(identity.clone(), witnesses.clone()).await;
+        let (report, _, step) = repair.survey(identity.clone(), witnesses.clone()).await;
         spinner.hide();
         told(renderer.sight(&report))?;
         if is_told_only {
-            return tell_step(settings, (&report, &sight), step, renderer);
+            return tell_step(&report, step, renderer);
         }
         spinner.look();
     }
@@ -222,6 +223,9 @@ fn prepare(settings: &RepairSettings, sources: &Sources, renderer: &Renderer) ->
     if let Some(aws) = sources.aws.as_ref().filter(|_| matches!(settings.mode, Mode::Apply | Mode::Ask)) {
         repair = repair.with_publisher(Arc::new(aws.publisher())).with_rearm(Arc::new(aws.rearm()));
     }
+    if settings.earlier == Earlier::Remove {
+        repair = repair.removing_earlier();
+    }
     if let Some(wait) = settings.wait {
         repair = repair.with_patience(wait).waiting_for_hands();
     }
@@ -229,31 +233,12 @@ fn prepare(settings: &RepairSettings, sources: &Sources, renderer: &Renderer) ->
 }
 
 /// Says what would be done next.
-fn tell_step(
-    settings: &RepairSettings,
-    (report, sight): (&Report, &Sight),
-    step: Step,
-    renderer: &mut Renderer,
-) -> Result<Outcome, Failure> {
+fn tell_step(report: &Report, step: Step, renderer: &mut Renderer) -> Result<Outcome, Failure> {
     let mut tell = |event: Event, calls: Option<String>| {
         told(renderer.event(&report.identity.id, SystemClock.now(), &event))?;
         calls.map_or(Ok(()), |calls| told(renderer.tell(&format!("{calls}\n--apply does it."))))
     };
     match step {
-        Step::Done if settings.earlier == Earlier::Remove => {
-            match RepairPlan::removing_earlier(report, sight) {
-                Ok(plan) if !plan.is_empty() => {
-                    let calls = calls(&plan);
-                    tell(Event::Planned(plan), Some(calls))?;
-                    return Ok(Outcome::Planned);
-                }
-                Ok(_) => tell(Event::Done, None)?,
-                Err(refusal) => {
-                    tell(Event::Refused(refusal), None)?;
-                    return Ok(Outcome::Refused);
-                }
-            }
-        }
         Step::Done => tell(Event::Done, None)?,
         Step::Refuse(refusal) => {
             tell(Event::Refused(refusal), None)?;

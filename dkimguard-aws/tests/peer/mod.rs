@@ -143,6 +143,20 @@ impl Peer {
         self.request("POST", "verify", &asked.to_string());
     }
 
+    /// The same where the key is the owner's: SES looks for this TXT.
+    pub(crate) fn verify_key_at(
+        &self,
+        account: &str,
+        region: &str,
+        domain: &str,
+        servers: &[String],
+        key: &str,
+    ) {
+        let asked =
+            json!({ "account": account, "region": region, "name": domain, "servers": servers, "key": key });
+        self.request("POST", "verify", &asked.to_string());
+    }
+
     /// Adds events to CloudTrail, the latest first: a JSON array.
     pub(crate) fn add_events(&self, account: &str, region: &str, events: &Value) {
         let asked = json!({ "account": account, "region": region, "events": events });

@@ -79,7 +79,8 @@ impl OwnersKey {
         Err(wrong(&self.path, "SES signs with RSA keys of 1024 to 2048 bits only, and this is another"))
     }
 
-    fn fill(&self, mut identity: Identity) -> Identity {
+    /// The identity, which expects the key where one selector's isn't known.
+    pub(super) fn fill(&self, mut identity: Identity) -> Identity {
         if labels_awaiting(&identity).count() == 1 {
             for selector in
                 identity.selectors.iter_mut().filter(|selector| selector.value == ExpectedValue::AnyKey)
