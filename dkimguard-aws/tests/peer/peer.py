@@ -628,6 +628,8 @@ def zone_file(account, id):
             continue
         seen.add((record.name, record.type))
         for value in record.records:
+            if record.type in ("CNAME", "NS", "PTR"):
+                value = re.sub(r"[^A-Za-z0-9._*\\-]", lambda found: f"\\{ord(found[0]):03o}", value)
             if record.type in ("CNAME", "NS", "PTR", "MX"):
                 value = value.rstrip(".") + "."
             lines.append(f"{decimal_escapes(record.name)} {record.ttl} IN {record.type} {decimal_escapes(value)}")

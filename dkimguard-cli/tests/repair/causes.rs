@@ -44,6 +44,8 @@ struct Case {
     restart: Value,
     /// Zones beside the delegated one, as the peer takes them.
     others: Vec<Value>,
+    /// What CloudTrail has recorded.
+    history: Vec<Value>,
     /// Where the edit is made, if not in the zone.
     child: Option<&'static str>,
     events: &'static [&'static str],
@@ -62,6 +64,7 @@ fn case(zone: &str, cause: &'static str, instead: impl IntoIterator<Item = Value
         is_owners: false,
         restart: Value::Null,
         others: Vec::new(),
+        history: Vec::new(),
         child: None,
         events: ONE_BATCH,
     }
@@ -142,6 +145,11 @@ fn cases() -> Vec<Case> {
         Case {
             holds: of("renewed", &["ggg", "hhh", "iii"]),
             edited: TOKENS.to_vec(),
+            history: vec![json!({
+                "eventSource": "ses.amazonaws.com", "eventName": "PutEmailIdentityDkimSigningAttributes",
+                "requestParameters": { "emailIdentity": "renewed.dktest" },
+                "responseElements": { "dkimTokens": ["ggg", "hhh", "iii"] },
+            })],
             ..case("renewed", "tokens-changed", [])
         },
         owners("own-missing", "record-missing", &[]),
@@ -163,12 +171,16 @@ fn cases() -> Vec<Case> {
             others: vec![
                 json!({ "name": "two.dktest", "id": "ZOTHER", "servers": elsewhere, "records": of("two", &TOKENS) }),
             ],
+            holds: vec![],
+            edited: TOKENS.to_vec(),
             ..case("two", "several-zones", [])
         },
         Case {
             others: vec![
                 json!({ "name": "inside.dktest", "id": "ZINSIDE", "private": true, "records": of("inside", &TOKENS) }),
             ],
+            holds: vec![],
+            edited: TOKENS.to_vec(),
             ..case("inside", "private-zone", [])
         },
         all("gave-up", "provider-gave-up"),
@@ -242,7 +254,12 @@ fn repaired(world: &World, account: &str, case: &Case) -> Vec<String> {
         let records = ["bbb", "ccc"].map(|token| alias(token, zone));
         id = world.host(account, child, &records);
     }
+    if case.cause == "tokens-changed" {
+        // A stranger's beside them leaves it open which are the earlier ones.
+        peer.edit_zone(account, &id, &json!([{ "name": format!("xyz._domainkey.{zone}"), "type": "CNAME" }]));
+    }
     peer.add_zones(account, &json!(case.others));
+    peer.add_events(account, HOME, &json!(case.history));
     // A while in which the provider can look.
     peer.set_changes(account, json!({ "sync_asks": 1 }));
     let before = lines_of(account, &id);
