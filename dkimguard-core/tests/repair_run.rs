@@ -10,13 +10,13 @@ use dkimguard_core::Name;
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::guard::Timer;
 use dkimguard_core::identity::{ExpectedValue, Identity, KeyMaker, ProviderStatus, Selector};
-use dkimguard_core::judge::Witnesses;
+use dkimguard_core::judge::{Cause, Witnesses};
 use dkimguard_core::look::{Look, Places, Vantage};
 use dkimguard_core::ports::{Clock, IdentitySource, Rearm};
 use dkimguard_core::record::{Record, RecordData};
 use dkimguard_core::repair::{End, Event, Refusal, Repair, Step, Waiting};
 use dkimguard_core::testing::{
-    FakeDns, FakeHost, FakeSource, HostFault, PUBLIC_KEY, TOKENS, World, Zone, easy_dkim_identity,
+    FakeDns, FakeHost, FakeSource, Fault, HostFault, PUBLIC_KEY, TOKENS, World, Zone, easy_dkim_identity,
 };
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -55,8 +55,13 @@ struct Provider {
     dns: Arc<FakeDns>,
     clock: Jumping,
     begun: Mutex<Option<Timestamp>>,
-    finds: Mutex<VecDeque<ProviderErrorKind>>,
+    /// What the next questions come to: a failure, or what is so.
+    finds: Mutex<VecDeque<Option<ProviderErrorKind>>>,
     rearms: Mutex<VecDeque<RearmFault>>,
+    /// How long it goes on to tell what was so before it was asked to start again.
+    lag: Mutex<Duration>,
+    /// What was so, and until when that is told.
+    past: Mutex<Option<(Identity, Timestamp)>>,
 }
 
 /// What happens to a call that starts verification again.
@@ -95,10 +100,16 @@ impl Provider {
 impl IdentitySource for Provider {
     async fn find(&self, domain: &Name) -> Vec<Result<Identity, ProviderError>> {
         let fault = self.finds.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        if let Some(kind) = fault {
+        if let Some(kind) = fault.flatten() {
             return vec![Err(failure(kind))];
         }
         self.look(domain);
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((identity, until)) = past
+            && self.clock.now() < until
+        {
+            return vec![Ok(identity)];
+        }
         self.inner.find(domain).await
     }
 
@@ -111,6 +122,9 @@ impl IdentitySource for Provider {
 impl Rearm for Provider {
     async fn rearm(&self, identity: &Identity) -> Result<Identity, ProviderError> {
         let fault = self.rearms.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let lag = *self.lag.lock().unwrap_or_else(PoisonError::into_inner);
+        let past = (identity.clone(), self.clock.now() + SignedDuration::try_from(lag).expect("short"));
+        *self.past.lock().unwrap_or_else(PoisonError::into_inner) = Some(past);
         match fault {
             Some(RearmFault::Fails(kind)) => Err(failure(kind)),
             Some(RearmFault::AnswerLost) => {
@@ -190,6 +204,8 @@ impl Stage {
             begun: Mutex::default(),
             finds: Mutex::default(),
             rearms: Mutex::default(),
+            lag: Mutex::default(),
+            past: Mutex::default(),
         };
         Self { dns, host: Arc::new(host), provider: Arc::new(provider), clock }
     }
@@ -372,6 +388,228 @@ async fn a_provider_that_will_not_start_again_is_asked_once() {
     );
 }
 
+/// When a run has ended, from its beginning.
+fn elapsed(stage: &Stage) -> Duration {
+    stage.clock.begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_seen_is_looked_at_again_and_refused_only_if_that_stays_so() {
+    const CCC: &str = "ccc._domainkey.example.com";
+    type Change = fn(&mut World);
+    let table: [(&str, Change, Change, &str); 3] = [
+        (
+            "a server is silent",
+            |w| _ = w.server(World::NS2).fault(Fault::Silent),
+            |w| _ = w.server(World::NS2).heal(),
+            "refused not-seen",
+        ),
+        (
+            "nothing can be reached",
+            |w| {
+                w.resolver(World::RESOLVER).fault(Fault::Silent);
+                for server in [World::ROOT, World::TLD, World::NS1, World::NS2] {
+                    w.server(server).fault(Fault::Silent);
+                }
+            },
+            |w| {
+                w.resolver(World::RESOLVER).heal();
+                for server in [World::ROOT, World::TLD, World::NS1, World::NS2] {
+                    w.server(server).heal();
+                }
+            },
+            "refused no-edit",
+        ),
+        (
+            "the zone has just lost a record that its servers still have",
+            |w| _ = w.publish(&format!("{CCC} CNAME ccc.dkim.amazonses.com")),
+            |w| _ = w.remove(CCC),
+            "refused unsettled",
+        ),
+    ];
+    for (case, breaks, heals, refused) in table {
+        let stage = Stage::new(MISSING_ONE, ProviderStatus::TemporaryFailure);
+        stage.dns.change(breaks);
+        let healing = async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            stage.dns.change(heals);
+        };
+        let repair = stage.whole();
+        let ((end, told), ()) = futures_util::future::join(stage.run(&repair), healing).await;
+        assert_eq!(end, End::Done, "{case}: {told:?}");
+        assert_eq!(told[..2], ["waiting look", "plan 1"], "{case}: {told:?}");
+
+        let stage = Stage::new(MISSING_ONE, ProviderStatus::TemporaryFailure);
+        stage.dns.change(breaks);
+        let (end, told) = stage.run(&stage.whole()).await;
+        assert_eq!((end, told.last().map(String::as_str)), (End::Refused, Some(refused)), "{case}: {told:?}");
+        assert!((30..300).contains(&elapsed(&stage).as_secs()), "{case}: {:?}", elapsed(&stage));
+        assert_eq!(stage.host.changes(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_and_resolvers_are_waited_for_as_long_as_caches_explain_them() {
+    const BBB: &str = "bbb._domainkey.example.com";
+    type Change = fn(&mut World);
+    let table: [(&str, Change, &str, Cause, u64); 4] = [
+        (
+            "a server keeps an old zone",
+            |w| _ = w.server(World::NS2).remove(BBB),
+            "waiting servers",
+            Cause::ServersDisagree,
+            600,
+        ),
+        (
+            "a server is dead",
+            |w| _ = w.server(World::NS2).fault(Fault::Silent),
+            "waiting servers",
+            Cause::ServerUnreachable,
+            600,
+        ),
+        (
+            "a resolver says for ever that it keeps an absence for a minute",
+            |w| _ = w.resolver(World::RESOLVER).cache_absence(BBB, 60),
+            "waiting resolvers",
+            Cause::NegativeCached,
+            600,
+        ),
+        (
+            "a resolver keeps an absence for an hour",
+            |w| _ = w.resolver(World::RESOLVER).cache_absence(BBB, 3600),
+            "waiting resolvers",
+            Cause::NegativeCached,
+            3600,
+        ),
+    ];
+    for (case, breaks, waiting, cause, least) in table {
+        let stage = Stage::new(&right(), ProviderStatus::TemporaryFailure);
+        stage.dns.change(breaks);
+        let mut events = Vec::new();
+        let repair = stage.whole();
+        let end = repair.run(stage.identity(), Witnesses::default(), &mut |event| events.push(event)).await;
+        let told: Vec<String> = events.iter().map(short).collect();
+        assert_eq!(
+            (end, &told[..]),
+            (End::Refused, &[waiting, "refused no-edit"].map(str::to_owned)[..]),
+            "{case}"
+        );
+        let named =
+            matches!(&events[1], Event::Refused(Refusal::NoEdit { cause: named, .. }) if *named == cause);
+        assert!(named, "{case}: {:?}", events[1]);
+        let elapsed = elapsed(&stage).as_secs();
+        assert!((least..2 * least + 660).contains(&elapsed), "{case}: {elapsed} s");
+    }
+
+    // Whatever moves begins the wait anew.
+    let stage = Stage::new(&right(), ProviderStatus::TemporaryFailure);
+    stage.dns.change(|w| {
+        w.server(World::NS1).remove(BBB);
+        w.server(World::NS2).fault(Fault::Silent);
+    });
+    let following = async {
+        tokio::time::sleep(Duration::from_secs(500)).await;
+        stage.dns.change(|w| _ = w.server(World::NS2).heal());
+        tokio::time::sleep(Duration::from_secs(500)).await;
+        stage
+            .dns
+            .change(|w| _ = w.server(World::NS1).publish(&format!("{BBB} CNAME bbb.dkim.amazonses.com")));
+    };
+    let repair = stage.whole();
+    let ((end, told), ()) = futures_util::future::join(stage.run(&repair), following).await;
+    assert_eq!(end, End::Done, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_provider_told_last_counts_until_it_has_caught_up() {
+    for (minutes, tokens, expected) in [
+        (5, None, End::Done),
+        (5, Some(["aaa", "ddd", "eee"]), End::Done),
+        (60, None, End::Failed),
+        (60, Some(["aaa", "ddd", "eee"]), End::Failed),
+    ] {
+        let stage = Stage::new(MISSING_ONE, ProviderStatus::Failed);
+        *stage.provider.lag.lock().expect("whole") = Duration::from_secs(60 * minutes);
+        if let Some(tokens) = tokens {
+            stage.provider.inner.set_tokens_after_rearm(selectors(tokens));
+        }
+        let (end, told) = stage.run(&stage.whole()).await;
+        assert_eq!(end, expected, "{minutes} minutes: {told:?}");
+        assert_eq!(stage.provider.inner.rearms(), 1, "{told:?}");
+        let rearmed = told.iter().position(|told| told == "rearmed").expect("it was asked");
+        let next = if tokens.is_some() { "plan 2" } else { "waiting provider" };
+        assert_eq!(told[rearmed + 1], next, "its own answer counts first: {told:?}");
+        assert_eq!(told.iter().filter(|told| *told == "done").count(), usize::from(end == End::Done));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_host_does_not_say_the_servers_do() {
+    let ccc = || records("ccc._domainkey CNAME ccc.dkim.amazonses.com.\n");
+    let is_ccc = |record: &Record| record.name == name("ccc._domainkey.example.com");
+    let same: Vec<Record> = ccc().into_iter().filter(is_ccc).collect();
+    for (case, fault, expected) in [
+        ("somebody else made the same edit", HostFault::EditedBefore(same), &["published", "verified"][..]),
+        (
+            "the question is denied",
+            HostFault::Unsynced(ProviderErrorKind::Denied),
+            &["published", "waiting retry", "verified"],
+        ),
+        ("it never says so", HostFault::Slow(u32::MAX), &["published", "verified"]),
+    ] {
+        let stage = Stage::new(MISSING_ONE, ProviderStatus::TemporaryFailure);
+        stage.host.meet([fault]);
+        let (end, told) = stage.run(&stage.whole()).await;
+        let expected = [&["plan 1"], expected, &["waiting provider", "done"]].concat();
+        assert_eq!(
+            (end, &told[..]),
+            (End::Done, &expected.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
+            "{case}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_counted_one_after_another() {
+    // Of the host: a plan that wasn't applied is none that was undone.
+    let stage = Stage::new(MISSING_ONE, ProviderStatus::TemporaryFailure);
+    stage.host.meet(vec![HostFault::Fails(ProviderErrorKind::Throttled); 7]);
+    let (end, told) = stage.run(&stage.whole()).await;
+    assert_eq!((end, stage.host.changes()), (End::Done, 1), "{told:?}");
+    // Even though the provider answers in between, they don't go on for ever.
+    let stage = Stage::new(MISSING_ONE, ProviderStatus::TemporaryFailure);
+    stage.host.meet(vec![HostFault::Fails(ProviderErrorKind::Throttled); 100]);
+    assert_eq!(stage.run(&stage.whole()).await.0, End::Failed);
+    // Of the provider.
+    for (row, expected) in [(7, End::Done), (8, End::Failed)] {
+        let stage = Stage::new(&right(), ProviderStatus::TemporaryFailure);
+        let mut finds: Vec<Option<ProviderErrorKind>> = Vec::new();
+        for _ in 0..4 {
+            finds.extend(vec![Some(ProviderErrorKind::Throttled); row]);
+            finds.push(None);
+        }
+        stage.provider.finds.lock().expect("whole").extend(finds);
+        let (end, told) = stage.run(&stage.whole()).await;
+        assert_eq!(end, expected, "{told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_provider_tells_what_it_says_and_until_when() {
+    let stage = Stage::new(&right(), ProviderStatus::TemporaryFailure);
+    let begun = stage.clock.now();
+    let mut waits = Vec::new();
+    let mut hear = |event| {
+        if let Event::Waiting(waiting) = event {
+            waits.push(waiting);
+        }
+    };
+    let end = stage.whole().run(stage.identity(), Witnesses::default(), &mut hear).await;
+    assert_eq!(end, End::Done);
+    let deadline = Some(begun + SignedDuration::from_hours(72));
+    assert_eq!(waits, [Waiting::Provider { status: ProviderStatus::TemporaryFailure, deadline }]);
+}
+
 #[test]
 fn events_are_told_as_the_contract_has_them() {
     for (event, code) in [
@@ -380,6 +618,7 @@ fn events_are_told_as_the_contract_has_them() {
         (Event::Refused(Refusal::Replica), "refused"),
         (Event::Failed("x".to_owned()), "error"),
         (Event::Waiting(Waiting::Rearm), "waiting"),
+        (Event::Waiting(Waiting::Look(Refusal::Replica)), "waiting"),
     ] {
         let json = serde_json::to_value(&event).expect("JSON");
         assert_eq!(json["event"], code);
@@ -472,7 +711,7 @@ proptest! {
                 _ => Vec::new(),
             }).collect();
             stage.host.meet(host_faults);
-            stage.provider.finds.lock().expect("whole").extend(finds);
+            stage.provider.finds.lock().expect("whole").extend(finds.into_iter().map(Some));
             stage.provider.rearms.lock().expect("whole").extend(rearms);
             // What has been live once, for whichever tokens.
             let mut ever_live: BTreeMap<Name, Name> = BTreeMap::new();

@@ -8,6 +8,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::{Edit, Refusal, RepairPlan};
 use crate::identity::{Identity, ProviderStatus};
+use crate::judge::Report;
 use crate::look::Vantage;
 use crate::ports::Published;
 
@@ -76,7 +77,9 @@ pub enum Waiting {
     },
     /// Somebody must ask the provider to start again.
     Rearm,
-    /// A port failed, and is asked again: why.
+    /// Too little could be seen to decide, for a reason that may pass; it is looked at again.
+    Look(Refusal),
+    /// A port failed, and it is gone on all the same, after a while: why.
     Port(String),
 }
 
@@ -139,6 +142,7 @@ impl fmt::Display for Waiting {
                 write!(f, "Waiting for the provider to look, which it does by itself; it says {status}.")
             }
             Self::Rearm => f.write_str("Waiting for somebody to ask the provider to start again."),
+            Self::Look(refusal) => write!(f, "Waiting to look again. {refusal}"),
             Self::Port(why) => write!(f, "Waiting to try again: {why}."),
         }
     }
@@ -172,7 +176,7 @@ impl Serialize for Event {
                         map.serialize_entry("status", status.as_str())?;
                         map.serialize_entry("until", deadline)?;
                     }
-                    Waiting::Servers { .. } | Waiting::Rearm | Waiting::Port(_) => {}
+                    Waiting::Servers { .. } | Waiting::Rearm | Waiting::Look(_) | Waiting::Port(_) => {}
                 }
             }
             Self::Refused(refusal) => {
@@ -203,13 +207,28 @@ impl Serialize for RepairPlan {
 }
 
 impl Waiting {
-    /// What is waited for in the JSON: `servers`, `resolvers`, `provider`, `rearm`, `retry`.
+    /// The provider is to look by itself, or to say that it does: what it said when this look was taken.
+    pub fn for_provider(report: &Report) -> Self {
+        let deadline = report.deadline.map(|deadline| deadline.working);
+        Self::Provider { status: report.identity.status.clone(), deadline }
+    }
+
+    /// The places that are waited for; empty where something else is.
+    pub(super) fn places(&self) -> String {
+        match self {
+            Self::Servers { servers: all } | Self::Resolvers { resolvers: all, .. } => places(all),
+            _ => String::new(),
+        }
+    }
+
+    /// What is waited for in the JSON: `servers`, `resolvers`, `provider`, `rearm`, `look`, `retry`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Servers { .. } => "servers",
             Self::Resolvers { .. } => "resolvers",
             Self::Provider { .. } => "provider",
             Self::Rearm => "rearm",
+            Self::Look(_) => "look",
             Self::Port(_) => "retry",
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::event::{Event, Waiting};
 use super::{Refusal, RepairPlan, Step};
@@ -28,8 +28,14 @@ const PAUSES: [Duration; 5] = [
 const PROVIDER_PAUSE: Duration = Duration::from_secs(60);
 /// How often a call is made again that failed in a way that may pass, one after another.
 const MOST_FAILURES: u32 = 8;
-/// How often a plan is made anew because the zone was no longer what it saw, or had gone back.
+/// How many plans are published, or come too late because the zone was no longer what they saw. Two or three are usual:
+/// what was wrong, what the provider wants once it starts again, what it had before.
 const MOST_PLANS: u32 = 5;
+/// How many looks in a row may see too little to decide.
+const MOST_UNSURE: u32 = 8;
+/// How long nothing may move before it isn't waited for any more: servers follow within seconds, and a provider that was
+/// asked to start again says so within minutes. What a resolver keeps may take longer, and it says how long.
+const LONGEST_STALL: SignedDuration = SignedDuration::from_mins(10);
 
 /// Carries a repair out: publish, in sync, every server, the resolvers, the provider asked to start again if it has
 /// given up, and then the provider's own success.
@@ -172,9 +178,12 @@ impl Repair {
             looks: 0,
             failures: 0,
             plans: 0,
-            has_rearmed: false,
+            unsure: 0,
+            rearmed: None,
+            keeps_identity: false,
             is_verified: false,
             awaited: None,
+            stall: None,
             status: None,
             earlier: Vec::new(),
             listener,
@@ -190,13 +199,21 @@ struct Run<'a> {
     id: IdentityId,
     begun: Timestamp,
     looks: u64,
-    /// Failures one after another.
+    /// Calls that change something and failed, one after another.
     failures: u32,
+    /// Plans that were published, or came too late.
     plans: u32,
-    has_rearmed: bool,
+    /// Looks that saw too little to decide, one after another.
+    unsure: u32,
+    /// When the provider was asked to start again.
+    rearmed: Option<Timestamp>,
+    /// Whether the provider has just told the identity as it is, so that it isn't asked.
+    keeps_identity: bool,
     is_verified: bool,
     /// What was last told to be done by hand, or to be waited for.
     awaited: Option<Event>,
+    /// The wait for servers or resolvers, while there is one.
+    stall: Option<Stall>,
     /// The provider's status, and since when it was seen.
     status: Option<(ProviderStatus, Timestamp)>,
     /// The selectors that the identity had when this began and has no longer.
@@ -204,6 +221,40 @@ struct Run<'a> {
     listener: &'a mut dyn Listener,
     /// Whether an event could not be told: then nothing more is done.
     is_unheard: bool,
+}
+
+/// A wait for servers or resolvers, since it last got anywhere.
+struct Stall {
+    since: Timestamp,
+    looks: u32,
+    /// Whether servers are waited for, and how many places: less is nearer to the end.
+    left: (bool, usize),
+    /// When what the resolvers have kept is over, as they said first. What they say later counts down, and differs by a
+    /// second here and there.
+    until: Option<Timestamp>,
+    /// The same, by their latest word within [`LONGEST_STALL`]: one address may stand for many caches.
+    latest: Option<Timestamp>,
+}
+
+impl Stall {
+    /// The wait as it is at this look.
+    fn at_look(before: Option<Self>, left: (bool, usize), until: Option<Timestamp>, at: Timestamp) -> Self {
+        match before {
+            Some(mut stall) if left >= stall.left => {
+                stall.looks += 1;
+                if at.duration_since(stall.since) < LONGEST_STALL {
+                    stall.latest = stall.latest.max(until);
+                }
+                stall
+            }
+            _ => Self { since: at, looks: 1, left, until, latest: until },
+        }
+    }
+
+    /// Whether caches no longer explain it.
+    fn is_over(&self, at: Timestamp) -> bool {
+        at.duration_since(self.since) >= LONGEST_STALL && self.latest.is_none_or(|latest| latest < at)
+    }
 }
 
 /// What comes after a step.
@@ -215,7 +266,6 @@ enum Next {
 
 impl Run<'_> {
     async fn go(&mut self, mut identity: Identity, witnesses: Witnesses) -> End {
-        let mut pauses = 0;
         loop {
             let seed = self.repair.seed.wrapping_add(self.looks);
             self.looks += 1;
@@ -230,10 +280,7 @@ impl Run<'_> {
                 self.verify(&report).await;
                 step = self.repair.after_proof(&report, &sight);
             }
-            let is_wait = matches!(step, Step::AwaitServers { .. } | Step::AwaitResolvers { .. });
-            pauses = if is_wait { pauses + 1 } else { 0 };
-            let next = self.take(step, &report, &mut identity, pauses).await;
-            match next {
+            match self.take(step, &report, &mut identity).await {
                 Next::End(end) => return end,
                 Next::Look(_) if self.is_unheard => return End::Failed,
                 Next::Look(pause) => {
@@ -241,6 +288,9 @@ impl Run<'_> {
                         return End::NotProven;
                     }
                 }
+            }
+            if std::mem::take(&mut self.keeps_identity) {
+                continue;
             }
             match self.ask_source().await {
                 Ok(now) => self.renew(&mut identity, now),
@@ -272,35 +322,32 @@ impl Run<'_> {
         self.status.as_ref().map(|&(_, since)| since)
     }
 
-    async fn take(&mut self, step: Step, report: &Report, identity: &mut Identity, pauses: usize) -> Next {
+    async fn take(&mut self, step: Step, report: &Report, identity: &mut Identity) -> Next {
+        if !matches!(step, Step::AwaitServers { .. } | Step::AwaitResolvers { .. }) {
+            self.stall = None;
+        }
+        if !matches!(step, Step::Refuse(_)) {
+            self.unsure = 0;
+        }
         match step {
-            Step::Refuse(refusal) => {
-                let by_hand = matches!(refusal, Refusal::HeldElsewhere { .. } | Refusal::KeyUnknown { .. });
-                let event = Event::Refused(refusal);
-                if by_hand && self.repair.waits_for_hands {
-                    return self.await_hands(event).await;
-                }
-                self.tell(event).await;
-                Next::End(End::Refused)
-            }
+            Step::Refuse(refusal) => self.refuse(refusal).await,
             Step::Publish(plan) => self.publish(plan).await,
-            Step::AwaitServers { servers } => self.await_records(Waiting::Servers { servers }, pauses).await,
+            Step::AwaitServers { servers } => {
+                let stall = Stall::at_look(self.stall.take(), (true, servers.len()), None, report.at);
+                self.await_records(Waiting::Servers { servers }, stall, report).await
+            }
             Step::AwaitResolvers { resolvers, until } => {
-                self.await_records(Waiting::Resolvers { resolvers, until }, pauses).await
+                let stall = Stall::at_look(self.stall.take(), (false, resolvers.len()), until, report.at);
+                let until = stall.until;
+                self.await_records(Waiting::Resolvers { resolvers, until }, stall, report).await
             }
             Step::Rearm => {
                 self.verify(report).await;
-                self.ask_provider(identity).await
+                self.ask_provider(report, identity).await
             }
             Step::AwaitProvider => {
                 self.verify(report).await;
-                let deadline = report.deadline.map(|deadline| deadline.working);
-                self.tell_once(Event::Waiting(Waiting::Provider {
-                    status: identity.status.clone(),
-                    deadline,
-                }))
-                .await;
-                Next::Look(PROVIDER_PAUSE)
+                self.await_provider(report).await
             }
             Step::Done => {
                 self.tell(Event::Done).await;
@@ -309,9 +356,45 @@ impl Run<'_> {
         }
     }
 
-    async fn await_records(&mut self, waiting: Waiting, pauses: usize) -> Next {
+    /// Ends for this reason, unless it may pass by itself, or somebody is to remove it.
+    async fn refuse(&mut self, refusal: Refusal) -> Next {
+        let is_for_hands = match &refusal {
+            Refusal::HeldElsewhere { records, .. } => !records.is_empty(),
+            Refusal::KeyUnknown { .. } => true,
+            _ => false,
+        };
+        if is_for_hands && self.repair.waits_for_hands {
+            return self.await_hands(Event::Refused(refusal)).await;
+        }
+        self.unsure += 1;
+        if refusal.is_passing() && self.unsure < MOST_UNSURE {
+            let pause = pause_after(self.unsure);
+            self.tell_once(Event::Waiting(Waiting::Look(refusal))).await;
+            return Next::Look(pause);
+        }
+        self.tell(Event::Refused(refusal)).await;
+        Next::End(End::Refused)
+    }
+
+    /// Waits for servers or resolvers, for as long as caches can explain what they answer.
+    async fn await_records(&mut self, waiting: Waiting, stall: Stall, report: &Report) -> Next {
+        if stall.is_over(report.at) {
+            let refusal = Refusal::beyond_edits(report).unwrap_or_else(|| {
+                let what = format!("for {LONGEST_STALL:#} nothing has changed at {}", waiting.places());
+                Refusal::NotSeen { what }
+            });
+            self.tell(Event::Refused(refusal)).await;
+            return Next::End(End::Refused);
+        }
+        let pause = pause_after(stall.looks);
+        self.stall = Some(stall);
         self.tell_once(Event::Waiting(waiting)).await;
-        Next::Look(PAUSES[pauses.saturating_sub(1).min(PAUSES.len() - 1)])
+        Next::Look(pause)
+    }
+
+    async fn await_provider(&mut self, report: &Report) -> Next {
+        self.tell_once(Event::Waiting(Waiting::for_provider(report))).await;
+        Next::Look(PROVIDER_PAUSE)
     }
 
     /// Tells once what is to be done by hand, and looks now and then whether it is.
@@ -332,8 +415,7 @@ impl Run<'_> {
         let Some(publisher) = self.repair.publisher.clone() else {
             return self.await_hands(Event::Planned(plan)).await;
         };
-        self.plans += 1;
-        if self.plans > MOST_PLANS {
+        if self.plans >= MOST_PLANS {
             let what =
                 "the zone goes back to what it was after each change; somebody or something else edits it";
             self.tell(Event::Failed(what.to_owned())).await;
@@ -344,31 +426,50 @@ impl Run<'_> {
             return Next::End(End::Failed);
         }
         self.is_verified = false;
+        self.awaited = None;
         let published = match publisher.apply(&plan).await {
             Ok(published) => published,
             // The next look makes another plan, of what the zone is now.
-            Err(error) if error.kind == ProviderErrorKind::Stale => return Next::Look(PAUSES[0]),
-            Err(error) => return self.fail(&error).await,
+            Err(error) if error.kind == ProviderErrorKind::Stale => {
+                self.plans += 1;
+                return Next::Look(PAUSES[0]);
+            }
+            Err(error) => {
+                self.failures += 1;
+                return self.fail(&error, self.failures).await;
+            }
         };
+        self.plans += 1;
         self.failures = 0;
         self.tell(Event::Published { plan, published: published.clone() }).await;
+        if published.change.is_none() {
+            // Nothing was changed, so nothing is on its way.
+            return Next::Look(PAUSES[0]);
+        }
         self.await_sync(&*publisher, &published).await
     }
 
+    /// Waits until the host says that all of its servers have a change. If it doesn't say so, the next looks tell.
     async fn await_sync(&mut self, publisher: &dyn RecordPublisher, published: &Published) -> Next {
+        let begun = self.repair.clock.now();
+        let mut failures = 0;
         loop {
             match publisher.is_in_sync(published).await {
                 Ok(true) => {
-                    self.failures = 0;
                     self.tell(Event::InSync).await;
                     return Next::Look(Duration::ZERO);
                 }
-                Ok(false) => {}
+                Ok(false) => failures = 0,
                 Err(error) => {
-                    if let Next::End(end) = self.fail(&error).await {
-                        return Next::End(end);
+                    failures += 1;
+                    self.tell(Event::Waiting(Waiting::Port(chain(&error)))).await;
+                    if !error.is_transient() || failures >= MOST_FAILURES {
+                        return Next::Look(PAUSES[1]);
                     }
                 }
+            }
+            if self.repair.clock.now().duration_since(begun) >= LONGEST_STALL {
+                return Next::Look(Duration::ZERO);
             }
             if !self.wait(PAUSES[1]).await {
                 return Next::End(End::NotProven);
@@ -376,11 +477,14 @@ impl Run<'_> {
         }
     }
 
-    async fn ask_provider(&mut self, identity: &mut Identity) -> Next {
+    async fn ask_provider(&mut self, report: &Report, identity: &mut Identity) -> Next {
         let Some(rearm) = self.repair.rearm.clone() else {
             return self.await_hands(Event::Waiting(Waiting::Rearm)).await;
         };
-        if self.has_rearmed {
+        if let Some(rearmed) = self.rearmed {
+            if report.at.duration_since(rearmed) < LONGEST_STALL {
+                return self.await_provider(report).await;
+            }
             let what = "the provider was asked to start again, and still says that it has given up";
             self.tell(Event::Failed(what.to_owned())).await;
             return Next::End(End::Failed);
@@ -391,19 +495,24 @@ impl Run<'_> {
         }
         match rearm.rearm(identity).await {
             Ok(now) => {
-                self.has_rearmed = true;
+                self.rearmed = Some(self.repair.clock.now());
+                self.keeps_identity = true;
                 self.failures = 0;
                 let has_changed = now.selectors != identity.selectors;
                 self.tell(Event::Rearmed { identity: Box::new(now.clone()), has_changed }).await;
                 self.renew(identity, now);
                 Next::Look(Duration::ZERO)
             }
-            Err(error) => self.fail(&error).await,
+            Err(error) => {
+                self.failures += 1;
+                self.fail(&error, self.failures).await
+            }
         }
     }
 
     /// What the provider says now.
     async fn ask_source(&mut self) -> Result<Identity, End> {
+        let mut failures = 0;
         loop {
             let mut found = None;
             for answer in self.repair.source.find(&self.id.domain).await {
@@ -422,13 +531,14 @@ impl Run<'_> {
                 }
             };
             let pause = match found {
-                Ok(identity) => {
-                    return Ok(identity);
+                Ok(identity) => return Ok(identity),
+                Err(error) => {
+                    failures += 1;
+                    match self.fail(&error, failures).await {
+                        Next::End(end) => return Err(end),
+                        Next::Look(pause) => pause,
+                    }
                 }
-                Err(error) => match self.fail(&error).await {
-                    Next::End(end) => return Err(end),
-                    Next::Look(pause) => pause,
-                },
             };
             if !self.wait(pause).await {
                 return Err(End::NotProven);
@@ -436,21 +546,14 @@ impl Run<'_> {
         }
     }
 
-    /// A call failed: waits and tries again where that may help.
-    async fn fail(&mut self, error: &ProviderError) -> Next {
-        self.failures += 1;
-        let is_over = !error.is_transient() || self.failures >= MOST_FAILURES;
-        self.tell(if is_over {
-            Event::Failed(chain(error))
-        } else {
-            Event::Waiting(Waiting::Port(chain(error)))
-        })
-        .await;
-        if is_over {
+    /// A call failed, so many times in a row: waits and tries again where that may help.
+    async fn fail(&mut self, error: &ProviderError, failures: u32) -> Next {
+        if !error.is_transient() || failures >= MOST_FAILURES {
+            self.tell(Event::Failed(chain(error))).await;
             return Next::End(End::Failed);
         }
-        let step = usize::try_from(self.failures).unwrap_or(usize::MAX).saturating_sub(1);
-        Next::Look(PAUSES[step.min(PAUSES.len() - 1)])
+        self.tell(Event::Waiting(Waiting::Port(chain(error)))).await;
+        Next::Look(pause_after(failures))
     }
 
     /// Tells once that the records hold everywhere.
@@ -476,4 +579,10 @@ impl Run<'_> {
     async fn tell(&mut self, event: Event) {
         self.is_unheard |= self.listener.hear(event).await.is_err();
     }
+}
+
+/// How long before the next try, after so many in a row.
+fn pause_after(tries: u32) -> Duration {
+    let step = usize::try_from(tries).unwrap_or(usize::MAX).saturating_sub(1);
+    PAUSES[step.min(PAUSES.len() - 1)]
 }

@@ -30,6 +30,8 @@ struct State {
     changes: u64,
     /// How often a change that was made is still said not to be in sync.
     slowness: u32,
+    /// How every question fails whether a change is in sync.
+    unsynced: Option<ProviderErrorKind>,
 }
 
 /// What happens to a call to a [`FakeHost`] that writes.
@@ -43,6 +45,8 @@ pub enum HostFault {
     EditedBefore(Vec<Record>),
     /// After it, the change is said not to be in sync for so many questions.
     Slow(u32),
+    /// After it, every question whether the change is in sync fails.
+    Unsynced(ProviderErrorKind),
 }
 
 impl FakeHost {
@@ -63,7 +67,13 @@ impl FakeHost {
         let host = Self {
             dns,
             servers: servers.iter().map(|(server, address)| ((*server).to_owned(), *address)).collect(),
-            state: Mutex::new(State { zone, faults: VecDeque::new(), changes: 0, slowness: 0 }),
+            state: Mutex::new(State {
+                zone,
+                faults: VecDeque::new(),
+                changes: 0,
+                slowness: 0,
+                unsynced: None,
+            }),
         };
         host.serve(&host.records());
         host
@@ -131,6 +141,7 @@ impl RecordPublisher for FakeHost {
             Some(HostFault::AnswerLost) => is_lost = true,
             Some(HostFault::EditedBefore(records)) => self.edit(&records),
             Some(HostFault::Slow(questions)) => self.state().slowness = questions,
+            Some(HostFault::Unsynced(kind)) => self.state().unsynced = Some(kind),
             None => {}
         }
         let mut state = self.state();
@@ -154,6 +165,9 @@ impl RecordPublisher for FakeHost {
 
     async fn is_in_sync(&self, _published: &Published) -> Result<bool, ProviderError> {
         let mut state = self.state();
+        if let Some(kind) = state.unsynced {
+            return Err(failure(kind));
+        }
         let is_slow = state.slowness > 0;
         state.slowness = state.slowness.saturating_sub(1);
         Ok(!is_slow)
