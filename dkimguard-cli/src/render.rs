@@ -125,7 +125,7 @@ impl Renderer {
         match self.output.format {
             Format::Json => print_json(&JsonEvent { schema: SCHEMA, at, id, domain: &id.domain, event }),
             Format::Text => {
-                let text: Vec<String> = event.to_string().lines().map(wrap_unless_indented).collect();
+                let text: Vec<String> = event.to_string().lines().map(line_of_event).collect();
                 self.paragraph(&text.join("\n"))
             }
         }
@@ -154,14 +154,11 @@ impl Renderer {
             Format::Json => print_json(&JsonJournalEntry { schema: SCHEMA, id, entry }),
             Format::Text => {
                 let JournalEntry { at, step, what, reason, result } = entry;
-                let mut text = format!("{at:.0}  {step}  {id}  ({reason})");
-                if what != step {
-                    text += &format!("\n{what}");
-                }
-                if let Some(result) = result {
-                    text += &format!("\n{result}");
-                }
-                self.paragraph(&text)
+                let head = format!("{at:.0}  {step}  {id}");
+                let said = [Some(reason), Some(what).filter(|what| *what != step), result.as_ref()];
+                let lines = said.into_iter().flatten().flat_map(|text| text.lines()).map(line_of_event);
+                let lines: Vec<String> = std::iter::once(head).chain(lines).collect();
+                self.paragraph(&lines.join("\n"))
             }
         }
     }
@@ -197,6 +194,14 @@ impl Renderer {
             Format::Json => Ok(()),
             Format::Text => self.paragraph(text),
         }
+    }
+
+    /// The same, the text wrapped.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn say(&mut self, text: &str) -> io::Result<()> {
+        self.tell(&textwrap::fill(text, WIDTH))
     }
 
     /// Prints how many domains have which verdict, where there are several.
@@ -270,9 +275,17 @@ impl Renderer {
     }
 }
 
-/// A line to copy stands whole; others are wrapped.
-fn wrap_unless_indented(line: &str) -> String {
-    if line.starts_with(' ') { line.to_owned() } else { textwrap::fill(line, WIDTH) }
+/// A line to copy stands whole, and in colour where it comes or goes; others are wrapped.
+fn line_of_event(line: &str) -> String {
+    if line.starts_with("  + ") {
+        format!("\x1b[32m{line}\x1b[0m")
+    } else if line.starts_with("  - ") {
+        format!("\x1b[31m{line}\x1b[0m")
+    } else if line.starts_with(' ') {
+        line.to_owned()
+    } else {
+        textwrap::fill(line, WIDTH)
+    }
 }
 
 /// What happens in a repair.

@@ -236,7 +236,7 @@ fn prepare(settings: &RepairSettings, sources: &Sources, renderer: &Renderer) ->
 fn tell_step(report: &Report, step: Step, renderer: &mut Renderer) -> Result<Outcome, Failure> {
     let mut tell = |event: Event, calls: Option<String>| {
         told(renderer.event(&report.identity.id, SystemClock.now(), &event))?;
-        calls.map_or(Ok(()), |calls| told(renderer.tell(&format!("{calls}\n--apply does it."))))
+        calls.map_or(Ok(()), |calls| told(renderer.say(&format!("{calls} --apply does it."))))
     };
     match step {
         Step::Done => tell(Event::Done, None)?,
@@ -270,17 +270,16 @@ fn tell_step(report: &Report, step: Step, renderer: &mut Renderer) -> Result<Out
 /// The calls that a plan takes, by their IAM actions.
 fn calls(plan: &RepairPlan) -> String {
     format!(
-        "One call of route53:ChangeResourceRecordSets for zone {} makes all of it or nothing.\n\
-         route53:ListResourceRecordSets reads the names just before, and route53:GetChange\n\
-         tells when it is live.",
+        "One call of route53:ChangeResourceRecordSets for zone {} makes all of it, or nothing. \
+         route53:ListResourceRecordSets reads the names just before it, and route53:GetChange tells when it is live.",
         plan.zone.id
     )
 }
 
-const REARM_CALLS: &str = "\
-The records hold, and SES no longer looks. One call of
-ses:PutEmailIdentityDkimSigningAttributes has it look again. SES may change the
-tokens with it; then the new records are published at once.";
+/// The call that has the provider start again.
+const REARM_CALLS: &str = "The records hold, and SES no longer looks. One call of \
+    ses:PutEmailIdentityDkimSigningAttributes has it look again. SES may change the tokens with it; then the new \
+    records are published at once.";
 
 /// Of an output that can't be written, that whoever read it has closed it isn't an error.
 fn told(told: io::Result<()>) -> Result<(), Failure> {

@@ -63,7 +63,7 @@ impl<'a> Journal<'a> {
             _ => return Ok(()),
         };
         let what = match event {
-            Event::Planned(plan) | Event::Published { plan, .. } => plan.to_string(),
+            Event::Planned(plan) => plan.to_string(),
             _ => step.to_owned(),
         };
         let result = match event {

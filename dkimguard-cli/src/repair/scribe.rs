@@ -121,6 +121,6 @@ impl Scribe<'_> {
     }
 
     fn say(&mut self, text: &str) -> Result<(), Failure> {
-        told(self.renderer.tell(text))
+        told(self.renderer.say(text))
     }
 }

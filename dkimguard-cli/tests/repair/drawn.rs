@@ -19,7 +19,7 @@ const ROUNDS: u64 = 12;
 /// The seed of the first round, unless DKIMGUARD_REPAIR_SEED says otherwise; each takes the next.
 const SEED: u64 = 20_261_124;
 /// How many rounds are played at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 /// How often a round is run again.
 const MOST_RUNS: usize = 8;
 /// The calls of a repair.
