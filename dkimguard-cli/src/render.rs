@@ -201,7 +201,7 @@ impl Renderer {
     /// # Errors
     /// As [`report`](Self::report).
     pub(crate) fn say(&mut self, text: &str) -> io::Result<()> {
-        self.tell(&textwrap::fill(text, WIDTH))
+        self.tell(&wrapped(text))
     }
 
     /// Prints how many domains have which verdict, where there are several.
@@ -284,8 +284,13 @@ fn line_of_event(line: &str) -> String {
     } else if line.starts_with(' ') {
         line.to_owned()
     } else {
-        textwrap::fill(line, WIDTH)
+        wrapped(line)
     }
+}
+
+/// Wrapped between words: whoever copies `temporary-failure` wants it whole.
+fn wrapped(text: &str) -> String {
+    textwrap::fill(text, textwrap::Options::new(WIDTH).word_splitter(textwrap::WordSplitter::NoHyphenation))
 }
 
 /// What happens in a repair.
