@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use dkimguard_core::testing::PUBLIC_KEY;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::peer::Peer;
@@ -322,5 +323,28 @@ fn output_that_nobody_reads_does_not_stop_a_repair() -> TestResult {
     assert_eq!(peer.changes(account).len(), 1);
     let run = world.history(account, zone);
     assert_eq!(run.last()["step"], "done", "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn absence_that_a_resolver_keeps_is_waited_out_and_its_end_told() -> TestResult {
+    let zone = "kept.dktest";
+    let world = World::start(&[zone])?;
+    let (peer, account) = (Peer::shared(), "500900000002");
+    world.identity(account, zone, &TOKENS, "PENDING");
+    world.host(account, zone, &aliases(&["bbb", "ccc"], zone));
+    peer.verify_at(account, HOME, zone, &world.servers(zone), 0.0);
+    // Its first look has the resolver keep the absence.
+    let run = world.repair(account, zone, &[&ALL[..], &["--resolver", &world.remembering()]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let events = run.events();
+    let waits: Vec<&Value> = events.iter().filter(|event| event["for"] == "resolvers").collect();
+    assert!(!waits.is_empty(), "{run:?}");
+    for wait in waits {
+        let time = |value: &Value| value.as_str().expect("a time").parse::<Timestamp>().expect("a time");
+        let left = time(&wait["until"]).duration_since(time(&wait["at"]));
+        assert!((-1..=20).contains(&left.as_secs()), "{run:?}");
+    }
+    assert_eq!(run.last()["event"], "done", "{run:?}");
     Ok(())
 }

@@ -15,12 +15,15 @@ use serde_json::{Value, json};
 
 use crate::binary::binary;
 use crate::peer::Peer;
-use crate::tree::{Software, Tree, ZoneSpec};
+use crate::tree::{Resolver, Software, Tree, ZoneSpec};
 
 pub(crate) const HOME: &str = "us-east-1";
 
 /// The tokens of an identity, unless it is given others.
 pub(crate) const TOKENS: [&str; 3] = ["aaa", "bbb", "ccc"];
+
+/// For how many seconds an absence may be kept.
+const KEPT: u32 = 20;
 
 /// How often the hosted zones are looked at for changes.
 const EVERY: Duration = Duration::from_millis(100);
@@ -105,7 +108,8 @@ impl World {
         let keys = ["aaa", "ddd"].map(|token| format!("{token} TXT \"p={first}\" \"{rest}\"\n"));
         let keys = ZoneSpec::new("dkim.amazonses.com").records(&keys.concat());
         let zones = zones.iter().map(|zone| ZoneSpec::new(zone).servers([Software::Nsd, Software::Knot]));
-        let tree = Arc::new(Tree::builder().zone(keys).zones(zones).start()?);
+        let tree = Tree::builder().zone(keys).zones(zones).with_resolver(Resolver::Remembering);
+        let tree = Arc::new(tree.start()?);
         let followed = Arc::default();
         let (serial, is_over) = (Arc::new(AtomicU32::new(2_026_112_500)), Arc::new(AtomicBool::new(false)));
         let mut world = Self { tree, followed, serial, is_over, follower: None };
@@ -187,6 +191,11 @@ impl World {
         }
         let _followed = locked(&self.followed);
         serve(&self.tree, zone, &(text + lines), &self.serial);
+    }
+
+    /// A resolver that keeps what it was told for as long as it may.
+    pub(crate) fn remembering(&self) -> String {
+        self.tree.resolver_address(Resolver::Remembering).to_string()
     }
 
     /// The state file of an account's repairs.
@@ -306,14 +315,13 @@ fn serve(tree: &Tree, zone: &str, text: &str, serial: &AtomicU32) -> u32 {
     serial
 }
 
-/// The zone file with this serial.
+/// The zone file with this serial, and an absence that may be kept for [`KEPT`].
 fn with_serial(text: &str, serial: u32) -> String {
     let lines = text.lines().map(|line| match line.split_once(" IN SOA ") {
         Some((head, soa)) => {
-            let mut fields: Vec<&str> = soa.split(' ').collect();
-            let serial = serial.to_string();
-            fields[2] = &serial;
-            format!("{head} IN SOA {}\n", fields.join(" "))
+            let owner = head.split(' ').next().unwrap_or_default();
+            let names: Vec<&str> = soa.split(' ').take(2).collect();
+            format!("{owner} {KEPT} IN SOA {} {serial} 7200 900 1209600 {KEPT}\n", names.join(" "))
         }
         None => format!("{line}\n"),
     });
