@@ -11,7 +11,7 @@ use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::guard::Timer;
 use dkimguard_core::identity::{ExpectedValue, Identity, KeyMaker, ProviderStatus, Selector};
 use dkimguard_core::judge::{Cause, Witnesses};
-use dkimguard_core::look::{Look, Places, Vantage};
+use dkimguard_core::look::{Look, Places, Rcode, Vantage};
 use dkimguard_core::ports::{Clock, IdentitySource, Rearm};
 use dkimguard_core::record::{Record, RecordData};
 use dkimguard_core::repair::{End, Event, Refusal, Repair, Step, Waiting};
@@ -501,6 +501,27 @@ async fn servers_and_resolvers_are_waited_for_as_long_as_caches_explain_them() {
         assert!((least..2 * least + 660).contains(&elapsed), "{case}: {elapsed} s");
     }
 
+    // What comes and goes has got nowhere.
+    let stage = Stage::new(&right(), ProviderStatus::TemporaryFailure);
+    let flapping = async {
+        for _ in 0..100 {
+            stage.dns.change(|w| _ = w.server(World::NS2).remove(BBB));
+            tokio::time::sleep(Duration::from_secs(45)).await;
+            stage.dns.change(|w| {
+                w.server(World::NS2).publish(&format!("{BBB} CNAME bbb.dkim.amazonses.com"));
+                let fault = Fault::Rcode(Rcode::SERVFAIL).below("_domainkey.example.com");
+                w.resolver(World::RESOLVER).fault(fault);
+            });
+            tokio::time::sleep(Duration::from_secs(45)).await;
+            stage.dns.change(|w| _ = w.resolver(World::RESOLVER).heal());
+        }
+    };
+    let repair = stage.whole();
+    let ended = futures_util::future::select(Box::pin(stage.run(&repair)), Box::pin(flapping)).await;
+    let futures_util::future::Either::Left(((end, told), _)) = ended else { panic!("it never ends") };
+    assert_eq!(end, End::Refused, "{told:?}");
+    assert!(told.contains(&"waiting look".to_owned()), "{told:?}");
+
     // Whatever moves begins the wait anew.
     let stage = Stage::new(&right(), ProviderStatus::TemporaryFailure);
     stage.dns.change(|w| {
@@ -645,6 +666,7 @@ fn host_fault() -> impl Strategy<Value = HostFault> {
         3 => kind().prop_map(HostFault::Fails),
         2 => Just(HostFault::AnswerLost),
         1 => (0_u32..40).prop_map(HostFault::Slow),
+        1 => kind().prop_map(HostFault::Unsynced),
         1 => Just(HostFault::EditedBefore(vec![elsewhere])),
         1 => Just(HostFault::EditedBefore(vec![at_identity("ccc")])),
     ]
@@ -690,6 +712,7 @@ proptest! {
         finds in proptest::collection::vec(kind(), 0..8),
         rearms in proptest::collection::vec(rearm_fault(), 0..4),
         new_tokens in any::<bool>(),
+        lag in 0_u64..300,
         kills in proptest::collection::vec(1_usize..6, 0..12),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
@@ -705,6 +728,7 @@ proptest! {
             if new_tokens {
                 stage.provider.inner.set_tokens_after_rearm(selectors(["ccc", "ddd", "eee"]));
             }
+            *stage.provider.lag.lock().expect("whole") = Duration::from_secs(lag);
             let before = stage.host.records();
             let edits: Vec<Name> = host_faults.iter().flat_map(|fault| match fault {
                 HostFault::EditedBefore(records) => records.iter().map(|record| record.name.clone()).collect(),
@@ -754,6 +778,7 @@ proptest! {
                 if end == Some(End::Done) {
                     break;
                 }
+                tokio::time::sleep(Duration::from_secs(30)).await;
             }
             prop_assert_eq!(end, Some(End::Done), "{:#?}", told);
             let identity = stage.identity();

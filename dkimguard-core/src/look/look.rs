@@ -166,7 +166,7 @@ impl Look {
     }
 
     /// Where servers answer for a name at which their host holds nothing, asks for a name beside it that nobody has
-    /// published: the same answer comes from a wildcard. Gives the names for which that is so.
+    /// published: what answers for that too is a wildcard. Gives the names for which it is so.
     async fn seek_wildcard(
         &self,
         survey: &mut Survey,
@@ -174,10 +174,11 @@ impl Look {
         expected: &[Expected],
     ) -> Vec<Name> {
         let Some(sibling) = survey.sibling.clone() else { return Vec::new() };
-        let is_held = |name: &Name| held.iter().any(|zone| zone.at(name).next().is_some());
-        let is_within = |name: &Name| held.iter().any(|zone| name.is_at_or_below(&zone.name));
+        let lacks = |zone: &HostedZone, name: &Name| {
+            name.is_at_or_below(&zone.name) && zone.at(name).next().is_none()
+        };
         let unheld: Vec<&Expected> =
-            expected.iter().filter(|record| is_within(&record.name) && !is_held(&record.name)).collect();
+            expected.iter().filter(|record| held.iter().any(|zone| lacks(zone, &record.name))).collect();
         let kinds: BTreeSet<RecordKind> = unheld
             .iter()
             .filter(|record| !answers_at_servers(survey, &record.name, record.value.kind()).is_empty())

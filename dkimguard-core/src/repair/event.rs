@@ -214,6 +214,7 @@ impl Waiting {
     }
 
     /// The places that are waited for; empty where something else is.
+    #[cfg(feature = "guard")]
     pub(super) fn places(&self) -> String {
         match self {
             Self::Servers { servers: all } | Self::Resolvers { resolvers: all, .. } => places(all),

@@ -11,8 +11,9 @@
 //! goes on wherever the world is.
 //!
 //! What a repair never does:
-//! - act on what couldn't be seen, on a zone that nobody is sent to, or on a replica;
+//! - act on what couldn't be seen at every server, on a zone that nobody is sent to, or on a replica;
 //! - touch a name that isn't one of the identity's selectors, or a type beside CNAME and TXT there;
+//! - replace an alias where the owner's own key must be, or a key there that may be in use;
 //! - take a healthy record away before another has taken its place.
 
 mod event;

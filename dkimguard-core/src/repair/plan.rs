@@ -288,6 +288,9 @@ fn edit_of(
         return Err(Refusal::KeyInUse { name: name.clone() });
     }
     let reason = match &before[..] {
+        [] if sight.wildcard.contains(name) => {
+            "It isn't in the zone, and a wildcard answers in its place.".to_owned()
+        }
         [] => "It isn't in the zone, and every name server says that it doesn't exist.".to_owned(),
         [only] if only.kind() != value.kind() => {
             format!("A {} stands where the {} must be.", only.kind(), value.kind())

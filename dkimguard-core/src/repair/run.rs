@@ -323,11 +323,11 @@ impl Run<'_> {
     }
 
     async fn take(&mut self, step: Step, report: &Report, identity: &mut Identity) -> Next {
-        if !matches!(step, Step::AwaitServers { .. } | Step::AwaitResolvers { .. }) {
-            self.stall = None;
-        }
-        if !matches!(step, Step::Refuse(_)) {
-            self.unsure = 0;
+        match step {
+            // What can't be seen for a while gets nobody anywhere.
+            Step::Refuse(_) => {}
+            Step::AwaitServers { .. } | Step::AwaitResolvers { .. } => self.unsure = 0,
+            _ => (self.unsure, self.stall) = (0, None),
         }
         match step {
             Step::Refuse(refusal) => self.refuse(refusal).await,
@@ -432,7 +432,7 @@ impl Run<'_> {
             // The next look makes another plan, of what the zone is now.
             Err(error) if error.kind == ProviderErrorKind::Stale => {
                 self.plans += 1;
-                return Next::Look(PAUSES[0]);
+                return Next::Look(pause_after(self.plans));
             }
             Err(error) => {
                 self.failures += 1;
@@ -444,7 +444,7 @@ impl Run<'_> {
         self.tell(Event::Published { plan, published: published.clone() }).await;
         if published.change.is_none() {
             // Nothing was changed, so nothing is on its way.
-            return Next::Look(PAUSES[0]);
+            return Next::Look(pause_after(self.plans));
         }
         self.await_sync(&*publisher, &published).await
     }
