@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,17 +44,21 @@ fn whatever_fails_on_the_way_the_end_is_right_once_it_is_run_again() -> TestResu
     let seed = from_environment("DKIMGUARD_REPAIR_SEED").unwrap_or(SEED);
     let zones: Vec<String> = (0..AT_ONCE).map(|number| format!("drawn{number}.dktest")).collect();
     let world = World::start(&zones.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let (next, wrong) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let (next, met, wrong) = (AtomicU64::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for zone in &zones {
-            let (world, next, wrong) = (&world, &next, &wrong);
+            let (world, next, met, wrong) = (&world, &next, &met, &wrong);
             scope.spawn(move || {
                 loop {
                     let round = next.fetch_add(1, Ordering::Relaxed);
                     if round >= rounds {
                         break;
                     }
-                    let found = play(world, zone, round, seed.wrapping_add(round));
+                    let account = format!("5040{round:08}");
+                    let found = play(world, zone, &account, seed.wrapping_add(round));
+                    let calls = Peer::shared().calls(&account);
+                    let faults = calls.iter().filter(|call| call.outcome == "fault").count();
+                    met.fetch_add(faults, Ordering::Relaxed);
                     wrong.lock().expect("no panic in a round").extend(found);
                 }
             });
@@ -62,6 +66,8 @@ fn whatever_fails_on_the_way_the_end_is_right_once_it_is_run_again() -> TestResu
     });
     let wrong = wrong.into_inner()?;
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
+    let met = met.into_inner();
+    assert!(met as u64 >= rounds / 2, "only {met} faults were met in {rounds} rounds");
     Ok(())
 }
 
@@ -151,9 +157,8 @@ fn draw(seed: u64, zone: &str, id: &str) -> Round {
 }
 
 /// Plays a round; what isn't as it must be at its end.
-fn play(world: &World, zone: &str, number: u64, seed: u64) -> Vec<String> {
-    let (peer, account) = (Peer::shared(), format!("5040{number:08}"));
-    let account = account.as_str();
+fn play(world: &World, zone: &str, account: &str, seed: u64) -> Vec<String> {
+    let peer = Peer::shared();
     let id = format!("Z{}{account}", zone.replace('.', "").to_uppercase());
     let round = draw(seed, zone, &id);
     world.identity(account, zone, &TOKENS, round.status);

@@ -1,5 +1,6 @@
 //! What is told where nothing is written: plans, refusals, histories.
 
+use std::fs::File;
 use std::io::Read as _;
 
 use dkimguard_core::testing::PUBLIC_KEY;
@@ -323,6 +324,42 @@ fn output_that_nobody_reads_does_not_stop_a_repair() -> TestResult {
     assert_eq!(peer.changes(account).len(), 1);
     let run = world.history(account, zone);
     assert_eq!(run.last()["step"], "done", "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_written_down_or_told_is_not_done() -> TestResult {
+    let zone = "unwritten.dktest";
+    let world = World::start(&[zone])?;
+    let account = "500900000003";
+    world.identity(account, zone, &TOKENS, "PENDING");
+    world.host(account, zone, &aliases(&["bbb", "ccc"], zone));
+    let run = world.repair(account, zone, &[&ALL[..], &["--state", "/dev/null/state.sqlite"]].concat());
+    assert_only_told(&world, account, &run, 3);
+    assert_eq!(run.events()[0]["event"], "plan", "{run:?}");
+    assert_eq!(run.last()["error"]["code"], "state", "{run:?}");
+
+    let full = File::options().write(true).open("/dev/full")?;
+    let code = world.command(account, zone, &ALL).stdout(full).status()?.code();
+    assert_eq!((code, writes(account)), (Some(3), 0));
+    Ok(())
+}
+
+#[test]
+fn domain_of_several_identities_is_repaired_one_by_one() -> TestResult {
+    let zone = "several.dktest";
+    let world = World::start(&[zone])?;
+    let (peer, account) = (Peer::shared(), "500900000004");
+    world.identity(account, zone, &TOKENS, "PENDING");
+    peer.add_identities(account, "eu-west-1", &json!([{ "name": zone }]));
+    world.host(account, zone, &aliases(&["bbb", "ccc"], zone));
+    let both = ["--region", HOME, "--region", "eu-west-1"];
+    let run = world.repair(account, zone, &[&ALL[..], &both].concat());
+    assert_only_told(&world, account, &run, 3);
+    let error = run.last()["error"].to_string();
+    assert!(error.contains("eu-west-1") && error.contains("--region"), "{run:?}");
+    let run = world.repair(account, zone, &["--region", HOME, "--format", "json"]);
+    assert_only_told(&world, account, &run, 1);
     Ok(())
 }
 
