@@ -218,20 +218,21 @@ pub(crate) struct Repair {
     /// The domain
     #[arg(value_name = "DOMAIN")]
     pub(crate) domain: String,
-    /// Make the edit, once somebody at the terminal agrees
+    /// Make the edit, once somebody at the terminal agrees to each write
     #[arg(long, help_heading = "Repair")]
     pub(crate) apply: bool,
     /// Agree beforehand
     #[arg(short, long, help_heading = "Repair", requires = "apply")]
     pub(crate) yes: bool,
-    /// How long the result is waited for: 30m, 24h (default: as long as it takes). Without --apply,
-    /// wait for somebody else to publish the records
+    /// How long the result is waited for: 30m, 24h (default: as long as it takes). It also waits for
+    /// what has to be done by hand, and without --apply all is done by hand
     #[arg(long, value_name = "DURATION", help_heading = "Repair")]
     pub(crate) wait: Option<String>,
     /// Remove the records of earlier tokens too, once today's are proven
     #[arg(long, help_heading = "Repair")]
     pub(crate) remove_old: bool,
-    /// The owner's public key (PEM), where the provider doesn't tell which key is to be published
+    /// The owner's public key (PEM, or a key record), where the provider doesn't tell which is to be
+    /// published. A private key is never needed, and refused
     #[arg(long, value_name = "FILE", help_heading = "Repair")]
     pub(crate) public_key: Option<String>,
     /// The file in which is written down what is done (default: that of watch)
@@ -395,6 +396,9 @@ mod tests {
             (&["notice", "--depth"], "--depth", "notice --help"),
             (&["watch", "--format", "json"], "--format", "--log-format"),
             (&["watch", "--listen"], "--listen", "watch --help"),
+            (&["repair"], "<DOMAIN>", "repair --help"),
+            (&["repair", "example.com", "--yes"], "--apply", "repair --help"),
+            (&["repair", "example.com", "--history", "--apply"], "--apply", "repair --help"),
         ] {
             let failure = match parse(&line(words)) {
                 Err(failure) => failure,

@@ -69,6 +69,10 @@ pub(crate) enum Code {
     Provider,
     /// The guard of the demo told otherwise than it must.
     Demo,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+    /// Nobody is at a terminal to agree.
+    NotAgreed,
     /// Standard output can't be written.
     Output,
     /// The operating system refused what a look needs.
@@ -105,6 +109,8 @@ impl Code {
             Self::NoIdentities => "no-identities",
             Self::Provider => "provider",
             Self::Demo => "demo",
+            Self::Interrupted => "interrupted",
+            Self::NotAgreed => "not-agreed",
             Self::Output => "output",
             Self::System => "system",
         }

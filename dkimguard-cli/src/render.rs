@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use dkimguard_core::guard::{Alert, Entry as JournalEntry};
+use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::{Entry, Paint, Report, Verdict};
+use dkimguard_core::name::Name;
 use dkimguard_core::notice::Notice;
 use dkimguard_core::repair::Event;
 use jiff::Timestamp;
@@ -119,13 +121,27 @@ impl Renderer {
     ///
     /// # Errors
     /// As [`report`](Self::report).
-    pub(crate) fn event(&mut self, id: Option<&str>, at: Timestamp, event: &Event) -> io::Result<()> {
+    pub(crate) fn event(&mut self, id: &IdentityId, at: Timestamp, event: &Event) -> io::Result<()> {
         match self.output.format {
-            Format::Json => print_json(&JsonEvent { schema: SCHEMA, at, id, event }),
+            Format::Json => print_json(&JsonEvent { schema: SCHEMA, at, id, domain: &id.domain, event }),
             Format::Text => {
-                let text: Vec<String> = event.to_string().lines().map(wrap_unless_indented).collect();
+                let text: Vec<String> = event.to_string().lines().map(line_of_event).collect();
                 self.paragraph(&text.join("\n"))
             }
+        }
+    }
+
+    /// Prints that the source doesn't know a domain, so that nothing of it is repaired.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn stranger(&mut self, id: &IdentityId, at: Timestamp, message: &str) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => {
+                let event = JsonStranger { event: "refused", code: "unknown-domain", records: [], message };
+                print_json(&JsonEvent { schema: SCHEMA, at, id, domain: &id.domain, event: &event })
+            }
+            Format::Text => self.paragraph(&textwrap::fill(message, WIDTH)),
         }
     }
 
@@ -138,14 +154,11 @@ impl Renderer {
             Format::Json => print_json(&JsonJournalEntry { schema: SCHEMA, id, entry }),
             Format::Text => {
                 let JournalEntry { at, step, what, reason, result } = entry;
-                let mut text = format!("{at:.0}  {step}  {id}  ({reason})");
-                if what != step {
-                    text += &format!("\n{what}");
-                }
-                if let Some(result) = result {
-                    text += &format!("\n{result}");
-                }
-                self.paragraph(&text)
+                let head = format!("{at:.0}  {step}  {id}");
+                let said = [Some(reason), Some(what).filter(|what| *what != step), result.as_ref()];
+                let lines = said.into_iter().flatten().flat_map(|text| text.lines()).map(line_of_event);
+                let lines: Vec<String> = std::iter::once(head).chain(lines).collect();
+                self.paragraph(&lines.join("\n"))
             }
         }
     }
@@ -181,6 +194,14 @@ impl Renderer {
             Format::Json => Ok(()),
             Format::Text => self.paragraph(text),
         }
+    }
+
+    /// The same, the text wrapped.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn say(&mut self, text: &str) -> io::Result<()> {
+        self.tell(&wrapped(text))
     }
 
     /// Prints how many domains have which verdict, where there are several.
@@ -254,20 +275,42 @@ impl Renderer {
     }
 }
 
-/// A line to copy stands whole; others are wrapped.
-fn wrap_unless_indented(line: &str) -> String {
-    if line.starts_with(' ') { line.to_owned() } else { textwrap::fill(line, WIDTH) }
+/// A line to copy stands whole, and in colour where it comes or goes; others are wrapped.
+fn line_of_event(line: &str) -> String {
+    if line.starts_with("  + ") {
+        format!("\x1b[32m{line}\x1b[0m")
+    } else if line.starts_with("  - ") {
+        format!("\x1b[31m{line}\x1b[0m")
+    } else if line.starts_with(' ') {
+        line.to_owned()
+    } else {
+        wrapped(line)
+    }
+}
+
+/// Wrapped between words: whoever copies `temporary-failure` wants it whole.
+fn wrapped(text: &str) -> String {
+    textwrap::fill(text, textwrap::Options::new(WIDTH).word_splitter(textwrap::WordSplitter::NoHyphenation))
 }
 
 /// What happens in a repair.
 #[derive(Debug, Serialize)]
-struct JsonEvent<'a> {
+struct JsonEvent<'a, E> {
     schema: u32,
     at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
+    id: &'a IdentityId,
+    domain: &'a Name,
     #[serde(flatten)]
-    event: &'a Event,
+    event: &'a E,
+}
+
+/// The refusal of a domain that the source doesn't know, with the fields of any refusal.
+#[derive(Debug, Serialize)]
+struct JsonStranger<'a> {
+    event: &'static str,
+    code: &'static str,
+    records: [&'a str; 0],
+    message: &'a str,
 }
 
 /// What was done to mend an identity.

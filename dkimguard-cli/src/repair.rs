@@ -2,31 +2,35 @@
 
 mod journal;
 mod key;
+mod prompt;
+mod scribe;
+mod spinner;
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use dkimguard_core::identity::{Identity, ProviderStatus};
-use dkimguard_core::judge::Witnesses;
+use dkimguard_core::identity::Identity;
+use dkimguard_core::judge::Report;
 use dkimguard_core::look::Look;
 use dkimguard_core::name::Name;
-use dkimguard_core::ports::{Clock as _, IdentitySource, RecordPublisher, SystemClock};
-use dkimguard_core::repair::{End, Event, Listener, Refusal, Repair, RepairPlan, Step, Unheard, Waiting};
+use dkimguard_core::ports::{Clock as _, IdentitySource, SystemClock};
+use dkimguard_core::repair::{End, Event, Repair, RepairPlan, Step, Waiting};
 
 use crate::args;
 use crate::check::random_seed;
 use crate::engine::Engine;
 use crate::failure::{Code, Failure};
 use crate::render::Renderer;
-use crate::settings::{Settings, Verbosity};
+use crate::settings::{Settings, Source, Verbosity};
 use crate::source::{self, Sources};
 use crate::state::State;
 
 use journal::Journal;
-use key::WithKey;
+use key::{OwnersKey, WithKey};
+use scribe::{Leave, Scribe, Stop};
+use spinner::Spinner;
 
 /// What a repair is to do.
 #[derive(Debug)]
@@ -82,7 +86,7 @@ enum Outcome {
 ///
 /// # Errors
 /// What keeps it from beginning: a source that can't be asked, a state file that can't be used, a domain of several
-/// identities.
+/// identities. What ends it: nobody to agree, an interruption.
 pub(crate) async fn run(settings: &RepairSettings, renderer: &mut Renderer) -> Result<ExitCode, Failure> {
     let domain = settings.settings.domains.first().ok_or_else(|| {
         Failure::new(Code::Usage, "no domain is named").with_hint("dkimguard repair DOMAIN")
@@ -91,54 +95,53 @@ pub(crate) async fn run(settings: &RepairSettings, renderer: &mut Renderer) -> R
         journal::print(&settings.state, domain, renderer).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    let key = settings.public_key.as_deref().map(OwnersKey::read).transpose()?;
     let mut sources = source::open(&settings.settings.source).await?;
-    if let Some(path) = &settings.public_key {
-        sources.identities = Arc::new(WithKey::read(sources.identities, path)?);
-    }
-    let Some(identity) = find(&*sources.identities, domain, settings, renderer).await? else {
-        return Ok(ExitCode::from(Outcome::Refused as u8));
-    };
-    let outcome = tokio::select! {
-        biased;
-        outcome = work(settings, &sources, identity, renderer) => outcome?,
-        _ = tokio::signal::ctrl_c() => {
-            renderer.note(Verbosity::Normal, || {
-                "interrupted; run the same command again, and it goes on from where the world is".to_owned()
-            });
-            Outcome::Failed
+    let outcome = match find(&*sources.identities, domain).await? {
+        Some(mut identity) => {
+            if let Some(key) = key {
+                key.check_fits(&identity)?;
+                identity = key.fill(identity);
+                sources.identities = Arc::new(WithKey { inner: sources.identities, key });
+            }
+            work(settings, &sources, identity, renderer).await?
         }
+        None => refuse_stranger(settings, domain, renderer)?,
     };
     Ok(ExitCode::from(outcome as u8))
 }
 
-/// The one identity of the domain; none where the source knows none, which is told.
-async fn find(
-    identities: &dyn IdentitySource,
-    domain: &Name,
-    settings: &RepairSettings,
-    renderer: &mut Renderer,
-) -> Result<Option<Identity>, Failure> {
+/// The one identity of the domain; none where the source knows none.
+async fn find(identities: &dyn IdentitySource, domain: &Name) -> Result<Option<Identity>, Failure> {
     let mut found = Vec::new();
     for answer in identities.find(domain).await {
         found.push(answer.map_err(|error| source::failure(&error))?);
     }
-    let identity = match found.len() {
-        0 => {
-            let gap = source::gap_of_stranger(&settings.settings.source, domain);
-            let what =
-                format!("{}. Name its region with --region, or set it up at the provider first.", gap.detail);
-            tell(renderer, None, &Event::Failed(what))?;
-            return Ok(None);
-        }
-        1 => found.remove(0),
-        _ => {
-            let ids: Vec<String> = found.iter().map(|identity| identity.id.to_string()).collect();
-            let message = format!("{domain} has several identities: {}", ids.join(", "));
-            return Err(Failure::new(Code::Usage, message)
-                .with_hint("name one with --region and --role-arn; each is repaired by itself"));
-        }
-    };
+    if found.len() > 1 {
+        let ids: Vec<String> = found.iter().map(|identity| identity.id.to_string()).collect();
+        let message = format!("{domain} has several identities: {}", ids.join(", "));
+        return Err(Failure::new(Code::Usage, message)
+            .with_hint("name one with --region and --role-arn; each is repaired by itself"));
+    }
+    let Some(identity) = found.pop() else { return Ok(None) };
     identities.details(&identity).await.map(Some).map_err(|error| source::failure(&error))
+}
+
+/// Says that the source doesn't know the domain, and what is to be done.
+fn refuse_stranger(
+    settings: &RepairSettings,
+    domain: &Name,
+    renderer: &mut Renderer,
+) -> Result<Outcome, Failure> {
+    let source = &settings.settings.source;
+    let way_out = match source {
+        Source::Ses { .. } => "Name its region with --region, or set it up at SES first.",
+        Source::File(_) => "Add it to the file, or name another with --source.",
+    };
+    let message = format!("{}. {way_out}", source::gap_of_stranger(source, domain).detail);
+    let id = source::id_of_stranger(source, domain.clone());
+    told(renderer.stranger(&id, SystemClock.now(), &message))?;
+    Ok(Outcome::Refused)
 }
 
 async fn work(
@@ -147,6 +150,63 @@ async fn work(
     identity: Identity,
     renderer: &mut Renderer,
 ) -> Result<Outcome, Failure> {
+    let mut journal = Journal::open(&settings.state, &identity.id)?;
+    let witnesses = journal.witnesses(&identity).await;
+    let repair = prepare(settings, sources, renderer)?;
+    let mut spinner = Spinner::new(renderer.verbosity());
+    spinner.look();
+    let is_told_only = settings.mode == Mode::Print && settings.wait.is_none();
+    // What a repair that goes on hears, it looks for itself; the first line is for people.
+    if is_told_only || renderer.is_for_people() {
+        let (report, _, step) = repair.survey(identity.clone(), witnesses.clone()).await;
+        spinner.hide();
+        told(renderer.sight(&report))?;
+        if is_told_only {
+            return tell_step(&report, step, renderer);
+        }
+        spinner.look();
+    }
+    let id = identity.id.clone();
+    let leave = match settings.mode {
+        Mode::Apply => Leave::Given,
+        Mode::Ask => Leave::Asked,
+        Mode::Print | Mode::History => Leave::None,
+    };
+    let mut scribe =
+        Scribe { id: &id, leave, journal: &mut journal, renderer, spinner, has_begun: false, stop: None };
+    let end = tokio::select! {
+        biased;
+        end = repair.run(identity, witnesses, &mut scribe) => Some(end),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    scribe.spinner.hide();
+    let Scribe { has_begun, stop, renderer, .. } = scribe;
+    match (end, stop) {
+        (_, Some(Stop::Failure(failure))) => Err(failure),
+        (_, Some(Stop::Declined)) => {
+            let what = if has_begun { "nothing more was done" } else { "nothing was done" };
+            renderer.note(Verbosity::Normal, || what.to_owned());
+            Ok(if has_begun { Outcome::Refused } else { Outcome::Planned })
+        }
+        (None, None) => {
+            let what = if has_begun { "" } else { "; nothing was done" };
+            Err(Failure::new(Code::Interrupted, format!("interrupted{what}"))
+                .with_hint("run the same command again: it goes on from where the world is"))
+        }
+        (Some(End::Done), None) => Ok(Outcome::Sound),
+        (Some(End::Refused), None) => Ok(Outcome::Refused),
+        (Some(End::NotProven), None) => {
+            renderer.note(Verbosity::Normal, || {
+                "it is not proven in the time that was given; run the same command again to go on".to_owned()
+            });
+            Ok(Outcome::Refused)
+        }
+        (Some(_), None) => Ok(Outcome::Failed),
+    }
+}
+
+/// The repair that the settings ask for.
+fn prepare(settings: &RepairSettings, sources: &Sources, renderer: &Renderer) -> Result<Repair, Failure> {
     let engine = Engine::start(&settings.settings.look);
     if let Some(warning) = &engine.warning {
         renderer.note(Verbosity::Normal, || format!("warning: {warning}"));
@@ -158,207 +218,75 @@ async fn work(
     if let Some(history) = &sources.history {
         look = look.with_history(Arc::clone(history));
     }
-    let clock = Arc::new(SystemClock);
-    let mut repair = Repair::new(Arc::clone(&sources.identities), look, clock).with_seed(random_seed()?);
-    let journal = Journal::open(&settings.state, &identity.id, settings.mode).await?;
-    let witnesses = journal.witnesses(&identity).await;
-    let (report, _, step) = repair.survey(identity.clone(), witnesses.clone()).await;
-    renderer.sight(&report).map_err(|error| Failure::of_output(&error))?;
-    let publisher: Option<Arc<dyn RecordPublisher>> =
-        sources.aws.as_ref().map(|aws| Arc::new(aws.publisher()) as Arc<dyn RecordPublisher>);
-    let by_hand = settings.wait.is_some() && needs_hands(&step, publisher.is_some());
-    if !by_hand && let Some(outcome) = before(settings, &step, renderer)? {
-        let may_remove = step == Step::Done && settings.earlier == Earlier::Remove;
-        if !may_remove {
-            return Ok(outcome);
-        }
+    let mut repair = Repair::new(Arc::clone(&sources.identities), look, Arc::new(SystemClock));
+    repair = repair.with_seed(random_seed()?);
+    if let Some(aws) = sources.aws.as_ref().filter(|_| matches!(settings.mode, Mode::Apply | Mode::Ask)) {
+        repair = repair.with_publisher(Arc::new(aws.publisher())).with_rearm(Arc::new(aws.rearm()));
     }
-    if settings.mode == Mode::Apply || settings.mode == Mode::Ask {
-        if let Some(publisher) = &publisher {
-            repair = repair.with_publisher(Arc::clone(publisher));
-        }
-        if let Some(aws) = &sources.aws {
-            repair = repair.with_rearm(Arc::new(aws.rearm()));
-        }
+    if settings.earlier == Earlier::Remove {
+        repair = repair.removing_earlier();
     }
     if let Some(wait) = settings.wait {
         repair = repair.with_patience(wait).waiting_for_hands();
     }
-    let id = identity.id.to_string();
-    let mut scribe = Scribe { journal: &journal, renderer, id: &id, failure: None };
-    let end = repair.run(identity.clone(), witnesses.clone(), &mut scribe).await;
-    if let Some(failure) = scribe.failure {
-        return Err(failure);
-    }
-    match end {
-        End::Done if settings.earlier == Earlier::Remove => {
-            remove_earlier(settings, &repair, publisher, identity, witnesses, &journal, renderer).await
-        }
-        End::Done => Ok(Outcome::Sound),
-        End::Refused => Ok(Outcome::Refused),
-        End::NotProven => {
-            renderer.note(Verbosity::Normal, || {
-                "it is not proven in the time that was given; run the same command again to go on".to_owned()
-            });
-            Ok(Outcome::Refused)
-        }
-        _ => Ok(Outcome::Failed),
-    }
+    Ok(repair)
 }
 
-/// Writes each event down, then tells it.
-struct Scribe<'a> {
-    journal: &'a Journal,
-    renderer: &'a mut Renderer,
-    id: &'a str,
-    failure: Option<Failure>,
-}
-
-#[async_trait]
-impl Listener for Scribe<'_> {
-    async fn hear(&mut self, event: Event) -> Result<(), Unheard> {
-        let written = self.journal.note(&event).await;
-        let told = written.and_then(|()| tell(self.renderer, Some(self.id), &event));
-        told.map_err(|failure| {
-            self.failure = Some(failure);
-            Unheard
-        })
-    }
-}
-
-/// Whether the step is one for whoever has the zone, or the provider's console.
-fn needs_hands(step: &Step, has_publisher: bool) -> bool {
+/// Says what would be done next.
+fn tell_step(report: &Report, step: Step, renderer: &mut Renderer) -> Result<Outcome, Failure> {
+    let mut tell = |event: Event, calls: Option<String>| {
+        told(renderer.event(&report.identity.id, SystemClock.now(), &event))?;
+        calls.map_or(Ok(()), |calls| told(renderer.say(&format!("{calls} --apply does it."))))
+    };
     match step {
-        Step::Refuse(Refusal::HeldElsewhere { .. } | Refusal::KeyUnknown { .. }) => true,
-        Step::Publish(_) | Step::Rearm => !has_publisher,
-        _ => false,
-    }
-}
-
-/// Says what would be done, and asks where that is to be asked. None where it is to be done.
-fn before(
-    settings: &RepairSettings,
-    step: &Step,
-    renderer: &mut Renderer,
-) -> Result<Option<Outcome>, Failure> {
-    let id = None;
-    match step {
-        Step::Done => {
-            tell(renderer, id, &Event::Done)?;
-            return Ok(Some(Outcome::Sound));
-        }
+        Step::Done => tell(Event::Done, None)?,
         Step::Refuse(refusal) => {
-            tell(renderer, id, &Event::Refused(refusal.clone()))?;
-            return Ok(Some(Outcome::Refused));
+            tell(Event::Refused(refusal), None)?;
+            return Ok(Outcome::Refused);
         }
-        Step::Publish(plan) if settings.mode != Mode::Apply => {
-            tell(renderer, id, &Event::Planned(plan.clone()))?;
-            renderer.tell(&calls(plan)).map_err(|error| Failure::of_output(&error))?;
+        Step::Publish(plan) => {
+            let calls = calls(&plan);
+            tell(Event::Planned(plan), Some(calls))?;
+            return Ok(Outcome::Planned);
         }
-        Step::Rearm if settings.mode != Mode::Apply => {
-            tell(renderer, id, &Event::Waiting(Waiting::Rearm))?;
-            renderer.tell(REARM_CALLS).map_err(|error| Failure::of_output(&error))?;
+        Step::Rearm => {
+            tell(Event::Waiting(Waiting::Rearm), Some(REARM_CALLS.to_owned()))?;
+            return Ok(Outcome::Planned);
         }
-        _ => {}
-    }
-    let is_ours = matches!(step, Step::Publish(_) | Step::Rearm);
-    match settings.mode {
-        Mode::Print if is_ours => Ok(Some(Outcome::Planned)),
-        // Nothing is to be edited, and what is waited for comes by itself.
-        Mode::Print | Mode::History => {
-            tell(renderer, id, &waiting(step))?;
-            Ok(Some(Outcome::Sound))
-        }
-        Mode::Ask if is_ours => ask(renderer),
-        Mode::Ask | Mode::Apply => Ok(None),
-    }
-}
-
-/// What is waited for, where nothing is to be edited.
-fn waiting(step: &Step) -> Event {
-    match step {
-        Step::AwaitServers { servers } => Event::Waiting(Waiting::Servers { servers: servers.clone() }),
+        Step::AwaitServers { servers } => tell(Event::Waiting(Waiting::Servers { servers }), None)?,
         Step::AwaitResolvers { resolvers, until } => {
-            Event::Waiting(Waiting::Resolvers { resolvers: resolvers.clone(), until: *until })
+            tell(Event::Waiting(Waiting::Resolvers { resolvers, until }), None)?;
         }
-        _ => Event::Waiting(Waiting::Provider { status: ProviderStatus::Pending, deadline: None }),
+        _ => {
+            let status = report.identity.status.clone();
+            let deadline = report.deadline.map(|deadline| deadline.working);
+            tell(Event::Waiting(Waiting::Provider { status, deadline }), None)?;
+        }
     }
+    // What is waited for comes by itself.
+    Ok(Outcome::Sound)
 }
 
-/// The calls that a plan would make.
+/// The calls that a plan takes, by their IAM actions.
 fn calls(plan: &RepairPlan) -> String {
     format!(
-        "To apply it, with --apply, one call of route53:ChangeResourceRecordSets for zone {}\n\
-         changes all of it or nothing, and route53:GetChange tells when it is live.",
+        "One call of route53:ChangeResourceRecordSets for zone {} makes all of it, or nothing. \
+         route53:ListResourceRecordSets reads the names just before it, and route53:GetChange tells when it is live.",
         plan.zone.id
     )
 }
 
-const REARM_CALLS: &str = "\
-The records hold, and SES no longer looks. With --apply, one call of
-ses:PutEmailIdentityDkimSigningAttributes has it look again. SES may change the
-tokens with it; then the new records are published at once.";
+/// The call that has the provider start again.
+const REARM_CALLS: &str = "The records hold, and SES no longer looks. One call of \
+    ses:PutEmailIdentityDkimSigningAttributes has it look again. SES may change the tokens with it; then the new \
+    records are published at once.";
 
-/// Asks at the terminal; without one nothing is done.
-fn ask(renderer: &mut Renderer) -> Result<Option<Outcome>, Failure> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::new(Code::Usage, "nobody is at a terminal to agree, so nothing was done")
-            .with_hint("--yes applies it without asking"));
+/// Of an output that can't be written, that whoever read it has closed it isn't an error.
+fn told(told: io::Result<()>) -> Result<(), Failure> {
+    match told {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        told => told.map_err(|error| Failure::of_output(&error)),
     }
-    let _ = write!(io::stderr(), "Do it? [y/N] ");
-    let mut answer = String::new();
-    let _ = io::stdin().read_line(&mut answer);
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(None);
-    }
-    renderer.note(Verbosity::Normal, || "nothing was done".to_owned());
-    Ok(Some(Outcome::Planned))
-}
-
-/// Removes the records of earlier selectors, now that today's are proven.
-async fn remove_earlier(
-    settings: &RepairSettings,
-    repair: &Repair,
-    publisher: Option<Arc<dyn RecordPublisher>>,
-    identity: Identity,
-    witnesses: Witnesses,
-    journal: &Journal,
-    renderer: &mut Renderer,
-) -> Result<Outcome, Failure> {
-    let id = identity.id.to_string();
-    let (report, sight, _) = repair.survey(identity, witnesses).await;
-    let plan = match RepairPlan::removing_earlier(&report, &sight) {
-        Ok(plan) if plan.is_empty() => return Ok(Outcome::Sound),
-        Ok(plan) => plan,
-        Err(refusal) => {
-            tell(renderer, Some(&id), &Event::Refused(refusal))?;
-            return Ok(Outcome::Refused);
-        }
-    };
-    tell(renderer, Some(&id), &Event::Planned(plan.clone()))?;
-    let Some(publisher) = publisher.filter(|_| settings.mode != Mode::Print) else {
-        return Ok(Outcome::Planned);
-    };
-    if settings.mode == Mode::Ask
-        && let Some(outcome) = ask(renderer)?
-    {
-        return Ok(outcome);
-    }
-    journal.note(&Event::Planned(plan.clone())).await?;
-    match publisher.apply(&plan).await {
-        Ok(published) => {
-            let event = Event::Published { plan, published };
-            journal.note(&event).await?;
-            tell(renderer, Some(&id), &event)?;
-            Ok(Outcome::Sound)
-        }
-        Err(error) => Err(source::failure(&error)),
-    }
-}
-
-/// Tells an event: as a paragraph, or as an object on a line.
-fn tell(renderer: &mut Renderer, id: Option<&str>, event: &Event) -> Result<(), Failure> {
-    renderer.event(id, SystemClock.now(), event).map_err(|error| Failure::of_output(&error))
 }
 
 impl RepairSettings {

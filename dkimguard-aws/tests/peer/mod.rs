@@ -32,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) outcome: String,
     /// What the call names: identities, zones, records to begin at, attributes to look up.
     pub(crate) names: Vec<String>,
+    /// Whether it has done its work, and its answer is held back.
+    pub(crate) is_held: bool,
 }
 
 impl Peer {
@@ -113,6 +115,13 @@ impl Peer {
         text.as_str().expect("a text").to_owned()
     }
 
+    /// Hosted zones as zone files: an array of `account` and `id` each.
+    pub(crate) fn zone_files(&self, zones: &Value) -> Vec<String> {
+        let texts = self.request("POST", "zonefiles", &json!({ "zones": zones }).to_string());
+        let text = |text: &Value| text.as_str().expect("a text").to_owned();
+        texts.as_array().expect("a list of texts").iter().map(text).collect()
+    }
+
     /// Sets what starting an identity again does: an object of `tokens`, `zone`, `answer` and `refuses_length`.
     pub(crate) fn set_restart(&self, account: &str, region: &str, domain: &str, mut does: Value) {
         does["account"] = json!(account);
@@ -131,6 +140,20 @@ impl Peer {
         after: f64,
     ) {
         let asked = json!({ "account": account, "region": region, "name": domain, "servers": servers, "after": after });
+        self.request("POST", "verify", &asked.to_string());
+    }
+
+    /// The same where the key is the owner's: SES looks for this TXT.
+    pub(crate) fn verify_key_at(
+        &self,
+        account: &str,
+        region: &str,
+        domain: &str,
+        servers: &[String],
+        key: &str,
+    ) {
+        let asked =
+            json!({ "account": account, "region": region, "name": domain, "servers": servers, "key": key });
         self.request("POST", "verify", &asked.to_string());
     }
 
@@ -190,6 +213,7 @@ impl Peer {
             region: text(&call["region"]),
             outcome: text(&call["outcome"]),
             names: call["names"].as_array().expect("a list").iter().map(text).collect(),
+            is_held: call["held"].as_bool().expect("a truth"),
         };
         calls.as_array().expect("a list of calls").iter().map(read).collect()
     }

@@ -27,22 +27,28 @@ digits of an account belongs to that account; AssumeRole leads into the account 
   GET  /_peer/zonefile?account=A&id=Z
         The zone as a text in the format of RFC 1035. Aliases are left out, and of records with a set identifier all but
         the first.
+  POST /_peer/zonefiles   {"zones": [{"account", "id"}]}
+        The same of several zones, in their order.
   POST /_peer/restarts    {"account", "region", "name", ["tokens"], ["zone"], ["answer"], ["refuses_length"]}
         What PutEmailIdentityDkimSigningAttributes does: the identity gets these tokens and this hosted zone, in place of
         those that it has, and is PENDING. "answer": what is told in place of that, merged. "refuses_length": a call that
         gives a key length is refused.
-  POST /_peer/verify      {"account", "region", "name", "servers": ["address:port"], ["after"]}
+  POST /_peer/verify      {"account", "region", "name", "servers": ["address:port"], ["after"], ["key"]}
         SES's own look: once so many seconds have passed, and as soon as every one of the servers gives all CNAMEs of the
         identity while it is PENDING or TEMPORARY_FAILURE, its status is SUCCESS. Until then SES looks ten times a second.
+        "key": the TXT that the servers must give in their place, where the key is the owner's.
   POST /_peer/events      {"account", "region", "events": [{...}]}
         What CloudTrail records, as it writes it in CloudTrailEvent. Whatever is left out of eventID and eventTime is
         made up, the events being one second apart and the first the latest; beside the record's own fields
         "resources" are the names of what it is about, and "text" stands in place of the record.
-  POST /_peer/faults      {"account", "operation", ["region"], ["name"], ["times"], then what happens: ["delay"],
-        ["drop": "at once", "in the body" or "when done"], ["edit"], ["body", "type"], ["status", "code", "message"]}
+  POST /_peer/faults      {"account", "operation", ["region"], ["name"], ["skip"], ["times"], then what happens: ["delay"],
+        ["drop": "at once", "in the body" or "when done"], ["hold"], ["edit"], ["body", "type"],
+        ["status", "code", "message"]}
         Seconds, HTTP status and error code. Faults are met in the order in which they were posted; `times` is how
-        often, without it for ever. `name`: only where the call names this identity. "when done": the call does its
-        work, and the answer is lost. "edit": what /_peer/edit takes is done just before the call.
+        often, without it for ever, and `skip` how many such calls go free before. The operation "*" is any. `name`: only
+        where the call names this identity. "when done": the call does its work, and the answer is lost. "hold": the call
+        does its work, and so many seconds pass before the answer. "edit": what /_peer/edit takes is done just before the
+        call.
   POST /_peer/heal        {"account"}
         Takes all faults of the account away.
   POST /_peer/limits      {"account", "rate", "burst", ["service": "ses", "route53" or "cloudtrail"]}
@@ -57,7 +63,8 @@ digits of an account belongs to that account; AssumeRole leads into the account 
         "headers": {name: value}, "tags": {name: value}}]. It takes a mail while the sender's domain is an identity that
         may send, and refuses it as SES does while it isn't.
   GET  /_peer/calls?account=A
-        The calls so far: [{"operation", "region", "account", "at", "outcome", "names"}].
+        The calls so far: [{"operation", "region", "account", "at", "outcome", "names", "held"}]. "held": the call has done
+        its work, and its answer is held back.
 """
 
 import functools
@@ -253,10 +260,13 @@ def put_email_identity_dkim_signing_attributes(self):
         return json.dumps(merged(told, does.get("answer", {})))
 
 
-def question(name, number):
-    """A DNS question for a CNAME."""
+CNAME, TXT = 5, 16
+
+
+def question(name, kind, number):
+    """A DNS question."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split("."))
-    return struct.pack(">6H", number, 0, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 5, 1)
+    return struct.pack(">6H", number, 0, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", kind, 1)
 
 
 def read_name(message, at):
@@ -272,51 +282,73 @@ def read_name(message, at):
     return ".".join(labels), end or at + 1
 
 
-def alias_at(server, name):
-    """The target of the CNAME at a name, as one server tells it; none where it tells none."""
+def joined(strings):
+    """The strings of a TXT record as one text."""
+    text, at = b"", 0
+    while at < len(strings):
+        text += strings[at + 1 : at + 1 + strings[at]]
+        at += 1 + strings[at]
+    return text.decode("latin-1")
+
+
+def exactly(asking, length):
+    octets = b""
+    while len(octets) < length:
+        octets += asking.recv(length - len(octets)) or drop_out()
+    return octets
+
+
+def drop_out():
+    raise OSError("the server has closed the connection")
+
+
+def values_at(server, name, kind):
+    """The targets of CNAMEs, or the texts of TXTs, at a name, as one server tells them. It is asked over TCP."""
     address, _, port = server.rpartition(":")
-    family = socket.AF_INET6 if address.startswith("[") else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as asking:
-        asking.settimeout(1)
-        asking.connect((address.strip("[]"), int(port)))
-        number = int.from_bytes(uuid.uuid4().bytes[:2], "big")
-        asking.send(question(name, number))
-        message = asking.recv(4096)
+    number = int.from_bytes(uuid.uuid4().bytes[:2], "big")
+    asked = question(name, kind, number)
+    with socket.create_connection((address.strip("[]"), int(port)), timeout=1) as asking:
+        asking.sendall(struct.pack(">H", len(asked)) + asked)
+        message = exactly(asking, struct.unpack(">H", exactly(asking, 2))[0])
     told, flags, _, answers = struct.unpack(">4H", message[:8])
-    if told != number or flags & 0xF or not answers:
-        return None
+    values = []
+    if told != number or flags & 0xF:
+        return values
     at = read_name(message, 12)[1] + 4
     for _ in range(answers):
         owner, at = read_name(message, at)
-        kind, _, _, length = struct.unpack(">2HIH", message[at : at + 10])
-        if kind == 5 and owner == name.lower():
-            return read_name(message, at + 10)[0]
+        type, _, _, length = struct.unpack(">2HIH", message[at : at + 10])
+        if type == kind and owner == name.lower():
+            at_value = at + 10
+            values.append(read_name(message, at_value)[0] if kind == CNAME else joined(message[at_value:][:length]))
         at += 10 + length
-    return None
+    return values
 
 
 def holds(servers, wanted):
     try:
-        return all(alias_at(server, name) == target for server in servers for name, target in wanted)
+        return all(values_at(server, name, kind) == [value] for server in servers for name, kind, value in wanted)
     except (OSError, IndexError, struct.error):
         return False
 
 
-def verify(account, region, name, servers, after):
+def verify(account, region, name, servers, after, key):
+    def wanted(dkim):
+        names = [(token, f"{token}._domainkey.{name}") for token in dkim.get("Tokens", [])]
+        if key:
+            return [(owner, TXT, key) for _, owner in names]
+        return [(owner, CNAME, f"{token}.{dkim['SigningHostedZone']}".lower()) for token, owner in names]
+
     time.sleep(after)
     while name in IDENTITIES[account, region]:
         with LOCK:
             identity = IDENTITIES[account, region][name]
             dkim = identity["DkimAttributes"]
-            looks = dkim["Status"] in ("PENDING", "TEMPORARY_FAILURE")
-            wanted = [
-                (f"{token}._domainkey.{name}", f"{token}.{dkim['SigningHostedZone']}".lower())
-                for token in dkim.get("Tokens", [])
-            ]
-        if looks and wanted and holds(servers, wanted):
+            looks, want = dkim["Status"] in ("PENDING", "TEMPORARY_FAILURE"), wanted(dkim)
+        if looks and want and holds(servers, want):
             with LOCK:
                 # Tokens may have changed while the servers were asked.
-                if all(f"{token}._domainkey.{name}" in dict(wanted) for token in dkim["Tokens"]):
+                if wanted(dkim) == want:
                     dkim["Status"] = "SUCCESS"
                     identity |= {"VerifiedForSendingStatus": True, "VerificationStatus": "SUCCESS"}
                     return
@@ -596,6 +628,8 @@ def zone_file(account, id):
             continue
         seen.add((record.name, record.type))
         for value in record.records:
+            if record.type in ("CNAME", "NS", "PTR"):
+                value = re.sub(r"[^A-Za-z0-9._*\\-]", lambda found: f"\\{ord(found[0]):03o}", value)
             if record.type in ("CNAME", "NS", "PTR", "MX"):
                 value = value.rstrip(".") + "."
             lines.append(f"{decimal_escapes(record.name)} {record.ttl} IN {record.type} {decimal_escapes(value)}")
@@ -733,11 +767,14 @@ class Call:
     def next_fault(self):
         for fault in FAULTS[self.account]:
             if (
-                fault["operation"] == self.operation
+                fault["operation"] in (self.operation, "*")
                 and fault.get("region", self.region) == self.region
                 and ("name" not in fault or fault["name"] in self.names)
                 and fault.get("times", 1) > 0
             ):
+                if fault.get("skip", 0) > 0:
+                    fault["skip"] -= 1
+                    continue
                 if "times" in fault:
                     fault["times"] -= 1
                 return fault
@@ -798,16 +835,16 @@ def serve(aws):
             if not is_too_soon:
                 fault = call.next_fault()
             outcome = "throttled" if is_too_soon else "fault" if fault else "answered"
-            CALLS.append(
-                {
-                    "operation": call.operation,
-                    "region": call.region,
-                    "account": call.account,
-                    "at": time.time(),
-                    "outcome": outcome,
-                    "names": call.names,
-                }
-            )
+            entry = {
+                "operation": call.operation,
+                "region": call.region,
+                "account": call.account,
+                "at": time.time(),
+                "outcome": outcome,
+                "names": call.names,
+                "held": False,
+            }
+            CALLS.append(entry)
         if is_too_soon:
             return call.error(start_response, *TOO_SOON[call.service])
         fault = fault or {}
@@ -828,6 +865,11 @@ def serve(aws):
         if fault.get("drop") == "when done":
             list(aws(environ, lambda *_: None))
             drop(environ)
+        if "hold" in fault:
+            answered = list(aws(environ, start_response))
+            entry["held"] = True
+            time.sleep(fault["hold"])
+            return answered
         return aws(environ, start_response)
 
     return app
@@ -860,10 +902,13 @@ def administer(environ, start_response, body):
         elif what == "zonefile":
             query = parse_qs(environ["QUERY_STRING"])
             told = zone_file(query["account"][0], query["id"][0])
+        elif what == "zonefiles":
+            told = [zone_file(zone["account"], zone["id"]) for zone in asked["zones"]]
         elif what == "restarts":
             RESTARTS[asked["account"], asked["region"], asked["name"]] = asked
         elif what == "verify":
-            told_of = (asked["account"], asked["region"], asked["name"], asked["servers"], asked.get("after", 0))
+            told_of = [asked[field] for field in ("account", "region", "name", "servers")]
+            told_of += [asked.get("after", 0), asked.get("key")]
             threading.Thread(target=verify, args=told_of, daemon=True).start()
         elif what == "events":
             put_events(asked["account"], asked["region"], asked["events"])

@@ -10,7 +10,6 @@ use dkimguard_core::name::Name;
 use dkimguard_core::ports::{Clock as _, Store as _, SystemClock};
 use dkimguard_core::repair::Event;
 
-use super::Mode;
 use crate::failure::{Code, Failure};
 use crate::render::Renderer;
 use crate::state::State;
@@ -18,53 +17,70 @@ use crate::state::State;
 /// How often an entry is written again because another process saved first.
 const MOST_CONFLICTS: usize = 32;
 
-/// What is remembered of one identity. A repair that only prints reads it where there is one, and makes none.
-pub(crate) struct Journal {
-    store: Option<Sqlite>,
+/// What is remembered of one identity. The file is made only once something is to be written down.
+pub(super) struct Journal<'a> {
+    state: &'a State,
     id: IdentityId,
+    store: Option<Sqlite>,
+    /// Whether the last entry is of a repair that isn't over.
+    is_open: bool,
 }
 
-impl Journal {
-    /// Opens the state file.
+impl<'a> Journal<'a> {
+    /// Opens the state file where there is one.
     ///
     /// # Errors
-    /// It can't be used, and something is to be written down.
-    pub(crate) async fn open(state: &State, id: &IdentityId, mode: Mode) -> Result<Self, Failure> {
-        let is_needed = matches!(mode, Mode::Apply | Mode::Ask);
-        let store = if is_needed || state.path.exists() { Some(state.open()?) } else { None };
-        Ok(Self { store, id: id.clone() })
+    /// It can't be used.
+    pub(super) fn open(state: &'a State, id: &IdentityId) -> Result<Self, Failure> {
+        let store = if state.path.exists() { Some(state.open()?) } else { None };
+        Ok(Self { state, id: id.clone(), store, is_open: false })
     }
 
     /// What is remembered of the identity that helps to judge it.
-    pub(crate) async fn witnesses(&self, identity: &Identity) -> Witnesses {
+    pub(super) async fn witnesses(&mut self, identity: &Identity) -> Witnesses {
         let Some(store) = &self.store else { return Witnesses::default() };
         match store.load(&self.id).await {
-            Ok(Some((memory, _))) => memory.witnesses(identity),
+            Ok(Some((memory, _))) => {
+                self.is_open = memory.journal().next_back().is_some_and(|last| !is_end(&last.step));
+                memory.witnesses(identity)
+            }
             // The repair can do without.
             _ => Witnesses::default(),
         }
     }
 
-    /// Writes down what is about to be done, or has been.
+    /// Writes down what is about to be done, or has been. Where nothing was, how it ends isn't written down either.
     ///
     /// # Errors
     /// It can't be written down: then it isn't to be done.
-    pub(crate) async fn note(&self, event: &Event) -> Result<(), Failure> {
-        let Some(store) = &self.store else { return Ok(()) };
-        let (step, result) = match event {
-            Event::Planned(_) => ("publish", None),
-            Event::Published { .. } => ("published", Some(event.to_string())),
-            Event::Rearming => ("rearm", None),
-            Event::Rearmed { .. } => ("rearmed", Some(event.to_string())),
-            Event::Done | Event::Refused(_) | Event::Failed(_) => (event.as_str(), Some(event.to_string())),
+    pub(super) async fn note(&mut self, event: &Event) -> Result<(), Failure> {
+        let (step, is_begun) = match event {
+            Event::Planned(_) => ("publish", true),
+            Event::Published { .. } => ("published", true),
+            Event::Rearming => ("rearm", true),
+            Event::Rearmed { .. } => ("rearmed", true),
+            Event::Done | Event::Refused(_) | Event::Failed(_) if self.is_open => (event.as_str(), false),
             _ => return Ok(()),
         };
         let what = match event {
-            Event::Planned(plan) | Event::Published { plan, .. } => plan.to_string(),
-            _ => event.as_str().to_owned(),
+            Event::Planned(plan) => plan.to_string(),
+            _ => step.to_owned(),
+        };
+        let result = match event {
+            Event::Planned(_) | Event::Rearming => None,
+            _ => Some(event.to_string()),
         };
         let reason = "dkimguard repair".to_owned();
-        let entry = Entry { at: SystemClock.now(), step: step.to_owned(), what, reason, result };
+        self.write(Entry { at: SystemClock.now(), step: step.to_owned(), what, reason, result }).await?;
+        self.is_open = is_begun;
+        Ok(())
+    }
+
+    async fn write(&mut self, entry: Entry) -> Result<(), Failure> {
+        let store = match &mut self.store {
+            Some(store) => store,
+            none => none.insert(self.state.open()?),
+        };
         for _ in 0..MOST_CONFLICTS {
             let (memory, revision) = match store.load(&self.id).await.map_err(|error| failure(&error))? {
                 Some((memory, revision)) => (memory, Some(revision)),
@@ -80,11 +96,16 @@ impl Journal {
     }
 }
 
+/// Whether a step is the last of a repair.
+fn is_end(step: &str) -> bool {
+    matches!(step, "done" | "refused" | "error")
+}
+
 /// Prints what was done to mend the domain's identities.
 ///
 /// # Errors
 /// No state file, or one that can't be used; standard output can't be written.
-pub(crate) async fn print(state: &State, domain: &Name, renderer: &mut Renderer) -> Result<(), Failure> {
+pub(super) async fn print(state: &State, domain: &Name, renderer: &mut Renderer) -> Result<(), Failure> {
     let store = state.open_existing()?;
     let memories = store.of_domain(domain).await.map_err(|error| failure(&error))?;
     let out = |error: io::Error| Failure::of_output(&error);
