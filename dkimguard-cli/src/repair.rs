@@ -76,7 +76,7 @@ enum Outcome {
     Sound,
     /// A plan was printed, and nothing was applied.
     Planned,
-    /// Refused, or not proven in time.
+    /// Refused, or not proven, or not in time.
     Refused,
     /// It could not run.
     Failed,
@@ -115,7 +115,11 @@ pub(crate) async fn run(settings: &RepairSettings, renderer: &mut Renderer) -> R
 async fn find(identities: &dyn IdentitySource, domain: &Name) -> Result<Option<Identity>, Failure> {
     let mut found = Vec::new();
     for answer in identities.find(domain).await {
-        found.push(answer.map_err(|error| source::failure(&error))?);
+        let identity = answer.map_err(|error| source::failure(&error))?;
+        // Two roles of one account show the same.
+        if found.iter().all(|known: &Identity| known.id != identity.id) {
+            found.push(identity);
+        }
     }
     if found.len() > 1 {
         let ids: Vec<String> = found.iter().map(|identity| identity.id.to_string()).collect();
@@ -150,7 +154,12 @@ async fn work(
     identity: Identity,
     renderer: &mut Renderer,
 ) -> Result<Outcome, Failure> {
-    let mut journal = Journal::open(&settings.state, &identity.id)?;
+    let leave = match settings.mode {
+        Mode::Apply => Leave::Given,
+        Mode::Ask => Leave::Asked,
+        Mode::Print | Mode::History => Leave::None,
+    };
+    let mut journal = Journal::open(&settings.state, &identity.id, leave, renderer)?;
     let witnesses = journal.witnesses(&identity).await;
     let repair = prepare(settings, sources, renderer)?;
     let mut spinner = Spinner::new(renderer.verbosity());
@@ -158,7 +167,11 @@ async fn work(
     let is_told_only = settings.mode == Mode::Print && settings.wait.is_none();
     // What a repair that goes on hears, it looks for itself; the first line is for people.
     if is_told_only || renderer.is_for_people() {
-        let (report, _, step) = repair.survey(identity.clone(), witnesses.clone()).await;
+        let (report, _, step) = tokio::select! {
+            biased;
+            survey = repair.survey(identity.clone(), witnesses.clone()) => survey,
+            _ = tokio::signal::ctrl_c() => return Err(interrupted(false)),
+        };
         spinner.hide();
         told(renderer.sight(&report))?;
         if is_told_only {
@@ -167,11 +180,6 @@ async fn work(
         spinner.look();
     }
     let id = identity.id.clone();
-    let leave = match settings.mode {
-        Mode::Apply => Leave::Given,
-        Mode::Ask => Leave::Asked,
-        Mode::Print | Mode::History => Leave::None,
-    };
     let mut scribe =
         Scribe { id: &id, leave, journal: &mut journal, renderer, spinner, has_begun: false, stop: None };
     let end = tokio::select! {
@@ -188,11 +196,7 @@ async fn work(
             renderer.note(Verbosity::Normal, || what.to_owned());
             Ok(if has_begun { Outcome::Refused } else { Outcome::Planned })
         }
-        (None, None) => {
-            let what = if has_begun { "" } else { "; nothing was done" };
-            Err(Failure::new(Code::Interrupted, format!("interrupted{what}"))
-                .with_hint("run the same command again: it goes on from where the world is"))
-        }
+        (None, None) => Err(interrupted(has_begun)),
         (Some(End::Done), None) => Ok(Outcome::Sound),
         (Some(End::Refused), None) => Ok(Outcome::Refused),
         (Some(End::NotProven), None) => {
@@ -203,6 +207,13 @@ async fn work(
         }
         (Some(_), None) => Ok(Outcome::Failed),
     }
+}
+
+/// Somebody has ended it.
+fn interrupted(has_begun: bool) -> Failure {
+    let what = if has_begun { "" } else { "; nothing was done" };
+    Failure::new(Code::Interrupted, format!("interrupted{what}"))
+        .with_hint("run the same command again: it goes on from where the world is")
 }
 
 /// The repair that the settings ask for.
@@ -253,9 +264,13 @@ fn tell_step(report: &Report, step: Step, renderer: &mut Renderer) -> Result<Out
             tell(Event::Waiting(Waiting::Rearm), Some(REARM_CALLS.to_owned()))?;
             return Ok(Outcome::Planned);
         }
-        Step::AwaitServers { servers } => tell(Event::Waiting(Waiting::Servers { servers }), None)?,
+        Step::AwaitServers { servers } => {
+            tell(Event::Waiting(Waiting::Servers { servers }), None)?;
+            return Ok(Outcome::Refused);
+        }
         Step::AwaitResolvers { resolvers, until } => {
             tell(Event::Waiting(Waiting::Resolvers { resolvers, until }), None)?;
+            return Ok(Outcome::Refused);
         }
         _ => {
             let status = report.identity.status.clone();
@@ -263,7 +278,7 @@ fn tell_step(report: &Report, step: Step, renderer: &mut Renderer) -> Result<Out
             tell(Event::Waiting(Waiting::Provider { status, deadline }), None)?;
         }
     }
-    // What is waited for comes by itself.
+    // The provider looks by itself.
     Ok(Outcome::Sound)
 }
 
@@ -277,7 +292,7 @@ fn calls(plan: &RepairPlan) -> String {
 }
 
 /// The call that has the provider start again.
-const REARM_CALLS: &str = "The records hold, and SES no longer looks. One call of \
+const REARM_CALLS: &str = "SES no longer looks for the records. One call of \
     ses:PutEmailIdentityDkimSigningAttributes has it look again. SES may change the tokens with it; then the new \
     records are published at once.";
 

@@ -12,8 +12,13 @@ use dkimguard_core::repair::Event;
 
 use crate::failure::{Code, Failure};
 use crate::render::Renderer;
+use crate::settings::Verbosity;
 use crate::state::State;
 
+use super::scribe::Leave;
+
+/// Why the entries of this command are there. A guard has its own reasons.
+const REASON: &str = "dkimguard repair";
 /// How often an entry is written again because another process saved first.
 const MOST_CONFLICTS: usize = 32;
 
@@ -22,18 +27,31 @@ pub(super) struct Journal<'a> {
     state: &'a State,
     id: IdentityId,
     store: Option<Sqlite>,
-    /// Whether the last entry is of a repair that isn't over.
+    /// Whether the last entry is of a repair by this command that isn't over.
     is_open: bool,
+    /// Whether anything is written down.
+    leave: Leave,
 }
 
 impl<'a> Journal<'a> {
-    /// Opens the state file where there is one.
+    /// Opens the state file where there is one. A repair that only tells what it would do can do without.
     ///
     /// # Errors
-    /// It can't be used.
-    pub(super) fn open(state: &'a State, id: &IdentityId) -> Result<Self, Failure> {
-        let store = if state.path.exists() { Some(state.open()?) } else { None };
-        Ok(Self { state, id: id.clone(), store, is_open: false })
+    /// It can't be used, and something may be to be written down.
+    pub(super) fn open(
+        state: &'a State,
+        id: &IdentityId,
+        leave: Leave,
+        renderer: &Renderer,
+    ) -> Result<Self, Failure> {
+        let store = match state.path.exists().then(|| state.open()).transpose() {
+            Err(failure) if leave == Leave::None => {
+                renderer.note(Verbosity::Normal, || format!("warning: {}", failure.message));
+                None
+            }
+            opened => opened?,
+        };
+        Ok(Self { state, id: id.clone(), store, is_open: false, leave })
     }
 
     /// What is remembered of the identity that helps to judge it.
@@ -41,7 +59,8 @@ impl<'a> Journal<'a> {
         let Some(store) = &self.store else { return Witnesses::default() };
         match store.load(&self.id).await {
             Ok(Some((memory, _))) => {
-                self.is_open = memory.journal().next_back().is_some_and(|last| !is_end(&last.step));
+                let is_open = |last: &Entry| last.reason == REASON && !is_end(&last.step);
+                self.is_open = memory.journal().next_back().is_some_and(is_open);
                 memory.witnesses(identity)
             }
             // The repair can do without.
@@ -54,6 +73,9 @@ impl<'a> Journal<'a> {
     /// # Errors
     /// It can't be written down: then it isn't to be done.
     pub(super) async fn note(&mut self, event: &Event) -> Result<(), Failure> {
+        if self.leave == Leave::None {
+            return Ok(());
+        }
         let (step, is_begun) = match event {
             Event::Planned(_) => ("publish", true),
             Event::Published { .. } => ("published", true),
@@ -70,7 +92,7 @@ impl<'a> Journal<'a> {
             Event::Planned(_) | Event::Rearming => None,
             _ => Some(event.to_string()),
         };
-        let reason = "dkimguard repair".to_owned();
+        let reason = REASON.to_owned();
         self.write(Entry { at: SystemClock.now(), step: step.to_owned(), what, reason, result }).await?;
         self.is_open = is_begun;
         Ok(())

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::Read as _;
 
+use dkimguard_core::guard::{Entry, Memory, Sqlite};
+use dkimguard_core::ports::Store as _;
 use dkimguard_core::testing::PUBLIC_KEY;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -61,6 +63,55 @@ fn without_leave_the_plan_is_printed_and_nothing_is_written() -> TestResult {
     // There is nothing to tell of.
     let run = world.history(account, zone);
     assert_only_told(&world, account, &run, 3);
+    Ok(())
+}
+
+#[test]
+fn a_plan_needs_no_state_file_and_a_repair_does() -> TestResult {
+    let zone = "stateless.dktest";
+    let world = World::start(&[zone])?;
+    let account = "500200000008";
+    world.identity(account, zone, &TOKENS, "PENDING");
+    world.host(account, zone, &aliases(&["bbb", "ccc"], zone));
+    let strange = "this is no database, and somebody may want it";
+    std::fs::write(world.state(account), strange)?;
+
+    let run = world.repair(account, zone, &JSON);
+    assert_eq!((run.code, &run.events()[0]["event"]), (1, &json!("plan")), "{run:?}");
+    assert!(run.stderr.contains("warning: "), "{run:?}");
+    let run = world.repair(account, zone, &ALL);
+    assert_eq!((run.code, writes(account)), (3, 0), "{run:?}");
+    assert_eq!(std::fs::read_to_string(world.state(account))?, strange);
+    Ok(())
+}
+
+#[test]
+fn what_a_guard_has_begun_is_not_ended_by_the_command() -> TestResult {
+    let zone = "guarded.dktest";
+    let world = World::start(&[zone])?;
+    let account = "500200000009";
+    world.identity(account, zone, &TOKENS, "SUCCESS");
+    world.host(account, zone, &aliases(&TOKENS, zone));
+    let id = dkimguard_core::IdentityId {
+        provider: "ses".to_owned(),
+        account: Some(account.to_owned()),
+        region: Some(HOME.to_owned()),
+        domain: zone.parse()?,
+    };
+    let entry = Entry {
+        at: Timestamp::now(),
+        step: "publish".to_owned(),
+        what: "an edit".to_owned(),
+        reason: "3 records are missing".to_owned(),
+        result: None,
+    };
+    let store = Sqlite::open(&world.state(account))?;
+    tokio::runtime::Runtime::new()?.block_on(store.save(&id, &Memory::default().with_entry(entry), None))?;
+
+    let run = world.repair(account, zone, &ALL);
+    assert_eq!((run.code, &run.last()["event"]), (0, &json!("done")), "{run:?}");
+    let run = world.history(account, zone);
+    assert_eq!((run.events().len(), &run.last()["step"]), (1, &json!("publish")), "{run:?}");
     Ok(())
 }
 
