@@ -4,7 +4,7 @@
 mod scene;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use dkimguard_core::guard::{Alert, AlertEvent, Depths, IncidentKind, Memory, Policy};
@@ -20,6 +20,7 @@ use proptest::prelude::*;
 
 use scene::{AAA, BBB, DOMAIN, SECOND, name, resolver};
 
+const THIRD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 83, 55));
 /// When a play begins.
 const START: &str = "2026-11-24T00:00:00Z";
 const DAY: f64 = 24.0 * 60.0;
@@ -29,6 +30,7 @@ struct Stage {
     world: World,
     zones: Vec<HostedZone>,
     identity: Identity,
+    resolvers: Vec<IpAddr>,
     depth: Depth,
     policy: Policy,
     memory: Memory,
@@ -41,6 +43,7 @@ impl Stage {
             world: World::empty(),
             zones: Vec::new(),
             identity: easy_dkim_identity(DOMAIN),
+            resolvers: vec![World::RESOLVER, SECOND],
             depth: Depth::Full,
             policy: Policy::default(),
             memory: Memory::default(),
@@ -75,7 +78,7 @@ impl Stage {
     }
 
     fn take(&self, witnesses: Witnesses, at: Timestamp) -> Report {
-        let places = Places::new([resolver(World::RESOLVER), resolver(SECOND)]);
+        let places = Places::new(self.resolvers.iter().copied().map(resolver));
         let zones = Arc::new(FakeZones::new(self.zones.clone()));
         let look = Look::new(Arc::new(FakeDns::new(self.world.clone())), places).with_zones(zones);
         let seed = at.as_second().unsigned_abs();
@@ -166,6 +169,16 @@ fn one_cached(s: &mut Stage) {
 fn other_cached(s: &mut Stage) {
     s.mend();
     s.world.resolver(World::RESOLVER).cache_absence(AAA, 300);
+}
+fn all_cached(s: &mut Stage) {
+    s.mend();
+    s.resolvers = vec![World::RESOLVER, SECOND, THIRD];
+    s.world.add_resolver(THIRD);
+    for resolver in s.resolvers.clone() {
+        for token in TOKENS {
+            s.world.resolver(resolver).cache_absence(&format!("{token}._domainkey.{DOMAIN}"), 300);
+        }
+    }
 }
 fn one_failing(s: &mut Stage) {
     s.mend();
@@ -367,6 +380,12 @@ const PLAYS: &[Play] = &[
         &[watch(0.0, 40.0, one_cached), look(40.0, |s| { s.mend(); s.world.resolver(SECOND).cache_absence(AAA, 300).cache_absence(BBB, 300); }),
           watch(41.0, 80.0, |s| { s.mend(); s.world.resolver(SECOND).cache_absence(BBB, 300); })],
         &[]),
+    play("three resolvers keep all absences, and meanwhile a server goes bad",
+        &[watch(0.0, 10.0, all_cached), watch(10.0, 25.0, |s| { all_cached(s); s.world.server(World::NS2).remove(BBB); })],
+        &["20 opened dkim warning servers-disagree"]),
+    play("a question is lost at the second look at what lasts",
+        &[look(0.0, stale), look(1.0, |s| { stale(s); s.world.server(World::NS2).fault(Fault::Rcode(Rcode::SERVFAIL).below(AAA)); }), watch(2.0, 10.5, stale)],
+        &["10 opened dkim warning servers-disagree"]),
     play("a question is lost in the midst of what lasts",
         &[watch(0.0, 5.0, stale), look(5.0, one_question_lost), watch(6.0, 11.0, stale)],
         &["10 opened dkim warning servers-disagree"]),

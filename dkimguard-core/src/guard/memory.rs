@@ -557,14 +557,14 @@ fn still_bad(before: &[Bad], report: &Report) -> Vec<Bad> {
             if let Some(bad) = doubted {
                 return Bad { is_sure: false, ..bad.clone() };
             }
-            // A second look makes it sure, and where it finds it bad in another way, it is bad since then.
-            let goes_on = |bad: &&Bad| bad.is_sure || bad.how == how || how == ONE_UNSEEN;
+            // A second look makes it sure; where all before was a question that may have got lost, it is bad since then.
+            let goes_on = |bad: &&Bad| bad.is_sure || bad.how != ONE_UNSEEN || how == ONE_UNSEEN;
             let since = before.filter(goes_on).map_or(report.at, |bad| bad.since);
             Bad { what, how, since, is_sure: before.is_some() }
         })
         .collect();
-    // What has lasted longest is what decides.
-    bad.sort_by_key(|bad| bad.since);
+    // What has lasted longest is what decides, and a cache only where no server does.
+    bad.sort_by_key(|bad| (bad.is_cached(), bad.since));
     bad.truncate(MOST_AFFECTED);
     bad
 }

@@ -365,8 +365,8 @@ fn is_there_at_looks(
             let second = look as i64;
             for (record, course) in (0..RECORDS).zip(&mut courses) {
                 if were_left_out || course.is_new() {
-                    // Only looks at which all is well are left out.
-                    course.add(State::Holds, sky.wanted, second - 1, second - 1);
+                    // Only looks at which all is well are left out, and the last of them was an interval before.
+                    course.add(State::Holds, sky.wanted, second - INTERVAL, second - INTERVAL);
                 }
                 if let Some(state) = sky.state(server, record).filter(|_| is_visible && counts(depth)) {
                     course.add(state, sky.wanted, second, second);

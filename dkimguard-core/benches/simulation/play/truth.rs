@@ -3,7 +3,7 @@
 //!
 //! - critical: some record is given by no server, for a minute without a break; or the provider says that it doesn't find
 //!   the records, however shortly;
-//! - degraded: one server is bad for ten minutes without a break;
+//! - degraded: one server is bad for ten minutes without a break of a minute or more;
 //! - flapping: what a server answers about a record changes three times within a day, however shortly each time; silence is
 //!   no answer. A server is flapping too that is bad in whatever way three times within a day, silence counting from a
 //!   minute on. Two silences within a day are a server's maintenance; the catalogue's letter would count them, and so
@@ -25,6 +25,8 @@ use super::timeline::Timeline;
 
 /// Servers restart, and zones take their time to reach the last of them.
 const DEGRADED: i64 = 10 * MINUTE;
+/// A shorter break is none: whoever looks each minute doesn't see it.
+const BREAK: i64 = MINUTE;
 /// No retry at another server helps, every validator fails, and the provider may look at any moment; but the design takes
 /// what is over within a minute for passing.
 const FAILING: i64 = MINUTE;
@@ -164,7 +166,7 @@ impl Truth {
         add(INTERVAL, BLIND, None, &blind_by);
         let servers = timeline.skies.first().map_or(0, |(_, sky)| sky.servers);
         for server in 0..servers {
-            add(0, DEGRADED, Some(server), &|sky: &Sky| {
+            add(BREAK - 1, DEGRADED, Some(server), &|sky: &Sky| {
                 let kind = if sky.down & (1 << server) != 0 { Kind::ServerDown } else { Kind::ServerStale };
                 (sky.is_bad(server) && !sky.host_down).then_some(kind)
             });
