@@ -1,5 +1,6 @@
 //! The built binary, watching: name servers on loopback, a receiver of webhooks, a peer that speaks AWS.
 
+mod authority;
 #[path = "../binary/mod.rs"]
 mod binary;
 mod hook;
@@ -18,9 +19,11 @@ use std::time::{Duration, Instant};
 
 use dkimguard_core::guard::Sqlite;
 use dkimguard_core::testing::{Fault, Lab, World, Zone};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use hook::{Hook, SECRET};
+use authority::Authority;
+use hook::{Fate, Hook, SECRET, Service};
 use peer::Peer;
 use watcher::{Home, Watcher, command, get, request, wait};
 
@@ -183,6 +186,120 @@ fn an_incident_is_told_once_when_it_opens_and_once_when_it_is_over() {
     let verdicts: Vec<_> = verdicts.map(|line| line["verdict"].clone()).collect();
     assert_eq!(verdicts, ["healthy", "failing", "healthy"]);
     assert!(!format!("{:?}", watcher.log()).contains("hidden"), "no secret is in the log");
+}
+
+/// A watch whose incident has a deadline, told to a service that takes it and to one that doesn't, until it is over.
+/// Gives what the service took as it opened and as it ended, and what standard output was given.
+fn told_to(service: Service) -> ([Value; 2], [Value; 2]) {
+    let (lab, home) = (lab(), Home::with_domains(&["example.com"]));
+    let hook = Hook::playing(service, Box::new(|_| Fate::Taken(Duration::ZERO)));
+    let refusing = Hook::playing(service, Box::new(|_| Fate::Failed));
+    // Slack's URL is a secret, which a file holds as PagerDuty's key.
+    let section = |hook: &Hook, name: &str| {
+        let secret = if service == Service::Slack { hook.url() } else { SECRET.to_owned() };
+        home.write(name, &secret);
+        let kind = service.kind();
+        let url =
+            if service == Service::Slack { String::new() } else { format!("url = \"{}\"\n", hook.url()) };
+        format!("[[notify]]\nkind = \"{kind}\"\nname = \"{name}\"\nsecret_file = \"{name}\"\n{url}")
+    };
+    let sections = [section(&hook, "taking"), section(&refusing, "refusing")].concat();
+    let config = home.configure(&lab, &format!("{sections}[[notify]]\nkind = \"stdout\""));
+    let since = Timestamp::now() - SignedDuration::from_hours(1);
+    let identities = fs::read_to_string(home.path("identities.toml")).expect("it is there");
+    home.write(
+        "identities.toml",
+        &format!("{identities}status = \"temporary-failure\"\nstatus_since = {since:.0}\n"),
+    );
+    break_it(&lab);
+    let watcher = Watcher::start(&config);
+    let opened = hook.alert(1);
+    let failure = watcher.logged("an alert was not delivered; it is tried again later", 1);
+    let error = failure["error"].as_str().expect("a text");
+    assert!(error.contains("HTTP 503: not /"), "{error}");
+
+    home.set_domains(&["example.com"]);
+    mend(&lab);
+    watcher.signal("HUP");
+    let recovered = hook.alert(2);
+    let lines = wait("both alerts on standard output", || Some(watcher.stdout()).filter(|l| l.len() >= 2));
+    let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!([&lines[0]["event"], &lines[1]["event"]], ["opened", "recovered"]);
+    watcher.verdict(ID, "healthy");
+    assert_eq!(hook.taken().len(), 2);
+    let log = format!("{:?} {:?}", watcher.log(), watcher.stdout());
+    // PagerDuty's path is the same for all.
+    let secret = if service == Service::Slack { "hidden" } else { SECRET };
+    assert!(!log.contains(secret), "no secret is in the log: {log}");
+    ([opened, recovered], [lines[0].clone(), lines[1].clone()])
+}
+
+#[test]
+fn slack_is_told_how_bad_it_is_of_which_domain_and_until_when() {
+    let ([opened, recovered], [alert, end]) = told_to(Service::Slack);
+    let text = |message: &Value| message["text"].as_str().expect("a text").to_owned();
+    assert!(text(&opened).starts_with("opened: example.com is failing: "), "{opened:#}");
+    assert_eq!(opened["blocks"][0]["text"]["text"], "example.com is failing (opened)");
+    let deadline: Timestamp = alert["deadline"].as_str().expect("a clock runs").parse().expect("a time");
+    let deadline = format!("To be mended by {}", deadline.strftime("%Y-%m-%d %H:%M UTC"));
+    let blocks = opened["blocks"].as_array().expect("blocks");
+    let is_told =
+        blocks.iter().any(|block| block["text"]["text"].as_str().is_some_and(|t| t.starts_with(&deadline)));
+    assert!(is_told, "{deadline}: {opened:#}");
+    assert!(text(&recovered).starts_with("recovered: example.com is healthy"), "{recovered:#}");
+    for (message, alert) in [(opened, alert), (recovered, end)] {
+        let incident = format!("Incident {}", alert["incident"].as_str().expect("a text"));
+        assert!(message.to_string().contains(&incident), "{incident}: {message:#}");
+    }
+}
+
+#[test]
+fn pagerduty_is_triggered_and_resolved_under_one_key() {
+    let ([opened, recovered], [alert, end]) = told_to(Service::PagerDuty);
+    let incident = &alert["incident"];
+    assert!(incident.is_string() && incident == &end["incident"], "{alert:#} {end:#}");
+    let told = ["routing_key", "event_action", "dedup_key"].map(|key| &opened[key]);
+    assert_eq!(told, [&json!(SECRET), &json!("trigger"), incident]);
+    let payload = &opened["payload"];
+    assert_eq!([&payload["source"], &payload["severity"]], ["example.com", "critical"]);
+    assert!(alert["deadline"].is_string(), "{alert:#}");
+    assert_eq!(payload["custom_details"]["deadline"], alert["deadline"]);
+    let resolve = json!({ "routing_key": SECRET, "event_action": "resolve", "dedup_key": incident });
+    assert_eq!(recovered, resolve);
+}
+
+#[test]
+fn a_webhook_behind_tls_is_told_once_its_certificate_is_trusted() {
+    let (lab, home) = (lab(), Home::with_domains(&["example.com"]));
+    let [authority, strange] = ["trusted", "strange"].map(Authority::named);
+    let hook = Hook::behind(authority.server("127.0.0.1"));
+    home.write("secret", SECRET);
+    let trusted = home.write("trusted.pem", &authority.pem());
+    let other = home.write("other.pem", &strange.pem());
+    let config = home.configure(&lab, &hook.section());
+    let trusting = |roots: &Path| {
+        Watcher::start_with(&config, |command| {
+            command.env_remove("SSL_CERT_DIR").env("SSL_CERT_FILE", roots);
+        })
+    };
+    break_it(&lab);
+    let mut watcher = trusting(&other);
+    let message = "an alert was not delivered; it is tried again later";
+    let failure = watcher.logged(message, 1);
+    let error = failure["error"].as_str().expect("a text");
+    assert!(error.contains(&hook.address().to_string()), "{error} names the host");
+    assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error} says why");
+    assert_eq!(failure["refused"], false, "{failure}");
+    assert_eq!(watcher.verdict(ID, "failing")["history"]["undelivered"], 1);
+    assert_eq!(hook.taken(), Vec::<Value>::new());
+    let log = format!("{:?}", watcher.log());
+    assert!(!log.contains("hidden"), "no secret is in the log: {log}");
+    watcher.signal("TERM");
+    watcher.ended();
+
+    let _trusting = trusting(&trusted);
+    let opened = wait("the alert over TLS", || hook.taken().into_iter().next());
+    assert_eq!([&opened["event"], &opened["domain"]], ["opened", "example.com"]);
 }
 
 #[test]
