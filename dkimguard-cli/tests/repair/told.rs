@@ -105,7 +105,7 @@ fn what_a_guard_has_begun_is_not_ended_by_the_command() -> TestResult {
         reason: "3 records are missing".to_owned(),
         result: None,
     };
-    let store = Sqlite::open(&world.state(account))?;
+    let store = Sqlite::open(world.state(account))?;
     tokio::runtime::Runtime::new()?.block_on(store.save(&id, &Memory::default().with_entry(entry), None))?;
 
     let run = world.repair(account, zone, &ALL);
