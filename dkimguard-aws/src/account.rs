@@ -172,15 +172,13 @@ impl Owner {
             Self::Account(number) => identity.id.account = Some(number.clone()),
             Self::Untold(fault) => {
                 identity.id.account = Some(Self::UNKNOWN.to_owned());
-                identity.gaps.push(gap(
-                    format!(
-                        "the account's number is unknown, because {} failed ({}); {}",
-                        fault.operation,
-                        fault.said(),
-                        fault.way_out(),
-                    ),
-                    fault,
-                ));
+                let detail = format!(
+                    "the account's number is unknown, because {} failed ({}); {}",
+                    fault.operation,
+                    fault.said(),
+                    fault.way_out(),
+                );
+                identity.gaps.push(Gap { port: Port::Account, ..gap(detail, fault) });
             }
         }
     }

@@ -27,8 +27,8 @@ use crate::credentials::OneSearch;
 use crate::observer::{CallObserver, Observer};
 use crate::region::{ParseRegionError, Region};
 use crate::role::RoleArn;
-use crate::route53::Route53;
-use crate::ses::{Holding, Place, SesSource};
+use crate::route53::{Route53, Route53Writer};
+use crate::ses::{Holding, Place, SesRearm, SesSource};
 use crate::sns::Sns;
 use crate::topic::TopicArn;
 
@@ -75,6 +75,16 @@ impl Aws {
     /// The hosted zones of Route 53 in all these accounts.
     pub fn route53(&self) -> Route53 {
         self.route53.clone()
+    }
+
+    /// Writes to the hosted zones of Route 53 in all these accounts, where a plan says so.
+    pub fn publisher(&self) -> Route53Writer {
+        Route53Writer::of(self.route53())
+    }
+
+    /// Has SES look for an identity's records again, in all these accounts and regions.
+    pub fn rearm(&self) -> SesRearm {
+        SesRearm::of(self.ses())
     }
 
     /// What CloudTrail tells of changes in all these accounts.

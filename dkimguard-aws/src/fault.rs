@@ -20,6 +20,8 @@ pub(crate) struct Fault {
     pub(crate) operation: Operation,
     /// The place doesn't know the key, which others may know.
     pub(crate) is_unknown_key: bool,
+    /// The service has read the request and refuses it as it is, so that nothing was done.
+    pub(crate) is_refusal: bool,
     said: String,
 }
 
@@ -32,9 +34,10 @@ impl Fault {
         let (kind, said) = match error {
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
-                let code = context.err().code();
+                let bare = context.raw().body().bytes().and_then(read_bare);
+                let code = context.err().code().or(bare.as_ref().map(|_| BARE));
                 let kind = kind_of_answer(code, status);
-                let said = match (code, context.err().message()) {
+                let said = match (code, context.err().message().or(bare.as_deref())) {
                     (Some(code), Some(message)) if !message.is_empty() => format!("{code}: {message}"),
                     (Some(code), _) => code.to_owned(),
                     (None, _) if status >= 400 => {
@@ -44,7 +47,8 @@ impl Fault {
                 };
                 let is_unknown_key =
                     matches!(code, Some("UnrecognizedClientException" | "InvalidClientTokenId"));
-                return Self { kind, operation, is_unknown_key, said };
+                let is_refusal = status == 400 && matches!(code, Some("BadRequest" | "BadRequestException"));
+                return Self { kind, operation, is_unknown_key, is_refusal, said };
             }
             SdkError::TimeoutError(_) => (ProviderErrorKind::Unavailable, chain(error)),
             _ => {
@@ -60,7 +64,7 @@ impl Fault {
                 (kind, chain(beneath(error)))
             }
         };
-        Self { kind, operation, is_unknown_key: false, said }
+        Self { kind, operation, is_unknown_key: false, is_refusal: false, said }
     }
 
     /// Why there are no credentials: nobody offers any, or the call that should have brought them failed.
@@ -77,12 +81,12 @@ impl Fault {
             CredentialsError::ProviderTimedOut(_) => (ProviderErrorKind::Unavailable, chain(error)),
             _ => (ProviderErrorKind::Credentials, chain(error)),
         };
-        Self { kind, operation, is_unknown_key: false, said }
+        Self { kind, operation, is_unknown_key: false, is_refusal: false, said }
     }
 
     /// A fault that no answer of AWS stands for.
     pub(crate) fn new(kind: ProviderErrorKind, operation: Operation, said: impl Into<String>) -> Self {
-        Self { kind, operation, is_unknown_key: false, said: said.into() }
+        Self { kind, operation, is_unknown_key: false, is_refusal: false, said: said.into() }
     }
 
     /// Whether the same call may succeed later without anybody doing anything.
@@ -112,7 +116,9 @@ impl Fault {
                 Operation::AssumeRole | Operation::GetCallerIdentity => "STS".to_owned(),
                 Operation::ListHostedZonesByName
                 | Operation::GetHostedZone
-                | Operation::ListResourceRecordSets => "Route 53".to_owned(),
+                | Operation::ListResourceRecordSets
+                | Operation::ChangeResourceRecordSets
+                | Operation::GetChange => "Route 53".to_owned(),
                 Operation::LookupEvents => format!("CloudTrail {region}"),
                 Operation::Publish => format!("SNS {region}"),
                 _ => format!("SES {region}"),
@@ -132,7 +138,7 @@ struct Said(String);
 /// The situation behind an error answer. Without a code the answer may come from anything in between, so that
 /// neither its 403 nor its 404 says something about permissions or identities.
 fn kind_of_answer(code: Option<&str>, status: u16) -> ProviderErrorKind {
-    use ProviderErrorKind::{Credentials, Denied, NotFound, Throttled, Unavailable, Unusable};
+    use ProviderErrorKind::{Credentials, Denied, NotFound, Stale, Throttled, Unavailable, Unusable};
     match code {
         Some(
             "ExpiredToken"
@@ -158,9 +164,13 @@ fn kind_of_answer(code: Option<&str>, status: u16) -> ProviderErrorKind {
             | "RegionDisabledException"
             | "UnauthorizedOperation",
         ) => Denied,
-        Some("NotFound" | "NotFoundException" | "NoSuchHostedZone") => NotFound,
+        Some("NotFound" | "NotFoundException" | "NoSuchChange" | "NoSuchHostedZone") => NotFound,
+        // What the batch says of the zone isn't so; who made the batch knows whether it was.
+        Some(BARE) => Stale,
         Some(
-            "RequestLimitExceeded"
+            "ConcurrentModificationException"
+            | "PriorRequestNotComplete"
+            | "RequestLimitExceeded"
             | "Throttled"
             | "Throttling"
             | "ThrottledException"
@@ -172,6 +182,21 @@ fn kind_of_answer(code: Option<&str>, status: u16) -> ProviderErrorKind {
         _ if status >= 500 => Unavailable,
         _ => Unusable,
     }
+}
+
+/// The error that Route 53 also writes without the wrapping of all others, in which the SDK looks for code and text.
+const BARE: &str = "InvalidChangeBatch";
+
+/// What such an error says; none if the body is another.
+fn read_bare(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let root = text
+        .trim_start()
+        .strip_prefix("<?xml")
+        .map_or(text, |rest| rest.split_once("?>").map_or("", |at| at.1));
+    let rest = root.trim_start().strip_prefix('<')?.strip_prefix(BARE)?;
+    let messages = rest.split("<Message>").skip(1).filter_map(|rest| rest.split("</Message>").next());
+    Some(messages.collect::<Vec<_>>().join("; "))
 }
 
 /// Whether a connection ended in the middle of an answer.
@@ -219,9 +244,9 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::kind_of_answer;
+    use super::{kind_of_answer, read_bare};
     use dkimguard_core::error::ProviderErrorKind::{
-        Credentials, Denied, NotFound, Throttled, Unavailable, Unusable,
+        Credentials, Denied, NotFound, Stale, Throttled, Unavailable, Unusable,
     };
 
     #[test]
@@ -238,6 +263,9 @@ mod tests {
             (Some("Throttled"), 429, Throttled),
             (Some("TooManyRequestsException"), 429, Throttled),
             (Some("Throttling"), 400, Throttled),
+            (Some("PriorRequestNotComplete"), 400, Throttled),
+            (Some("InvalidChangeBatch"), 400, Stale),
+            (Some("NoSuchChange"), 404, NotFound),
             (Some("SomethingNew"), 429, Throttled),
             (Some("InternalFailure"), 500, Unavailable),
             (Some("SomethingNew"), 400, Unusable),
@@ -247,5 +275,26 @@ mod tests {
         ] {
             assert_eq!(kind_of_answer(code, status), kind, "{code:?} {status}");
         }
+    }
+
+    #[test]
+    fn refused_batch_is_read_without_its_wrapping() {
+        let namespace = r#"xmlns="https://route53.amazonaws.com/doc/2013-04-01/""#;
+        for head in ["", "<?xml version=\"1.0\"?>\n"] {
+            let body = format!(
+                "{head}<InvalidChangeBatch {namespace}><Messages><Message>it exists</Message>\
+                 <Message>that too</Message></Messages></InvalidChangeBatch>"
+            );
+            assert_eq!(read_bare(body.as_bytes()).as_deref(), Some("it exists; that too"), "{body}");
+        }
+        for other in [
+            "",
+            "<",
+            "<ErrorResponse><Error><Code>InvalidChangeBatch</Code></Error></ErrorResponse>",
+            "\u{0}",
+        ] {
+            assert_eq!(read_bare(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(read_bare(b"\xff"), None);
     }
 }

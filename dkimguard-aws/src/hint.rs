@@ -26,6 +26,11 @@ pub fn hint(error: &ProviderError) -> Option<String> {
         ProviderErrorKind::Denied => {
             Some(format!("allow {operation} in the IAM policy of these credentials"))
         }
+        ProviderErrorKind::Throttled if operation == Operation::ChangeResourceRecordSets.action() => Some(
+            "Route 53 makes one change at a time in a zone, and allows five calls a second in an account; try \
+             again in a minute"
+                .to_owned(),
+        ),
         ProviderErrorKind::Throttled => Some(format!(
             "{}, and others make them too; try {operation} again later",
             match operation.split(':').next() {
@@ -43,6 +48,12 @@ pub fn hint(error: &ProviderError) -> Option<String> {
         ),
         ProviderErrorKind::NotFound if operation == Operation::Publish.action() => {
             Some("create the topic, or correct its ARN".to_owned())
+        }
+        ProviderErrorKind::NotFound if operation == Operation::ListResourceRecordSets.action() => Some(
+            "none of these accounts holds the zone; give the role of the one that does (--role-arn)".to_owned(),
+        ),
+        ProviderErrorKind::Stale => {
+            Some("somebody else has changed the zone; look again, and make a plan of what it is now".to_owned())
         }
         _ => None,
     }

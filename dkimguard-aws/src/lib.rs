@@ -4,7 +4,10 @@
 //! - [`Aws::ses`] is the [`IdentitySource`](dkimguard_core::ports::IdentitySource): what must be in DNS;
 //! - [`Aws::route53`] is the [`ZoneView`](dkimguard_core::ports::ZoneView): what the hosted zones hold, delegated or not;
 //! - [`Aws::cloudtrail`] is the [`ChangeHistory`](dkimguard_core::ports::ChangeHistory): who changed what;
-//! - [`Aws::sns`] is a [`Notifier`](dkimguard_core::ports::Notifier): who is told.
+//! - [`Aws::sns`] is a [`Notifier`](dkimguard_core::ports::Notifier): who is told;
+//! - [`Aws::publisher`] is the [`RecordPublisher`](dkimguard_core::ports::RecordPublisher) and [`Aws::rearm`] the
+//!   [`Rearm`](dkimguard_core::ports::Rearm) of a repair. They are types of their own: whoever holds only the others can't
+//!   change anything.
 //!
 //! Zones and changes explain what is wrong. Each may be denied; the others still tell what they can.
 //!
@@ -24,8 +27,9 @@
 //! ```
 //!
 //! # What it calls
-//! Nothing that writes, but for `sns:Publish` where a topic is given, and nothing before it is needed. One domain costs one `ses:GetEmailIdentity` in each
-//! account and region, and one `sts:GetCallerIdentity`. All domains cost one `ses:ListEmailIdentities` for a
+//! Nothing that writes, but for `sns:Publish` where a topic is given and what [`Route53Writer`] and [`SesRearm`] say of
+//! themselves, and nothing before it is needed. One domain costs one `ses:GetEmailIdentity` in each account and region,
+//! and one `sts:GetCallerIdentity`. All domains cost one `ses:ListEmailIdentities` for a
 //! thousand identities, then for up to [`SesSource::ONE_BY_ONE`] domains a place `ses:GetEmailIdentity` each,
 //! and above that one `ses:GetIdentityDkimAttributes` for a hundred domains and `ses:GetEmailIdentity` only for
 //! those that SES doesn't hold to be verified. Domains that are named
@@ -46,7 +50,8 @@
 //! ```
 //! `sts:GetCallerIdentity` works without a permission unless something denies it. Where roles are given
 //! ([`AwsBuilder::with_roles`]), the policy belongs to each role, and the caller needs `sts:AssumeRole` on them.
-//! [`Sns`] needs `sns:Publish` on its topic.
+//! [`Sns`] needs `sns:Publish` on its topic. [`Route53Writer`] and [`SesRearm`] need [`REPAIR_POLICY`] beside it, with
+//! one's own zone, account, region and domain.
 //! A permission that is missing costs what it would have told, and [`hint`] names it.
 //!
 //! # Features
@@ -74,10 +79,10 @@ pub use aws::{Aws, AwsBuilder, ConfigError};
 pub use cloudtrail::CloudTrail;
 pub use hint::hint;
 pub use observer::{CallObserver, EndedCall};
-pub use operation::READ_ONLY_POLICY;
+pub use operation::{READ_ONLY_POLICY, REPAIR_POLICY};
 pub use region::{ParseRegionError, Region};
 pub use role::{ParseRoleArnError, RoleArn};
-pub use route53::Route53;
-pub use ses::SesSource;
+pub use route53::{Route53, Route53Writer};
+pub use ses::{SesRearm, SesSource};
 pub use sns::Sns;
 pub use topic::{ParseTopicArnError, TopicArn};

@@ -5,6 +5,10 @@ use std::fmt;
 /// The IAM policy that lets dkimguard look at SES, Route 53 and CloudTrail, and do nothing else.
 pub const READ_ONLY_POLICY: &str = include_str!("read_only_policy.json");
 
+/// The IAM policy that lets dkimguard repair one domain, beside [`READ_ONLY_POLICY`]. The zone's id, the account, the
+/// region and `example.com` stand for one's own.
+pub const REPAIR_POLICY: &str = include_str!("repair_policy.json");
+
 /// A call to AWS. There are no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -26,8 +30,14 @@ pub(crate) enum Operation {
     ListResourceRecordSets,
     /// CloudTrail: the latest events with an attribute.
     LookupEvents,
-    /// SNS: an alert for the subscribers of a topic; the one call that isn't for looking.
+    /// SNS: an alert for the subscribers of a topic.
     Publish,
+    /// Route 53: changes records of a zone, all of them or none.
+    ChangeResourceRecordSets,
+    /// Route 53: whether all servers have a change.
+    GetChange,
+    /// SES v2: starts the verification of an identity again.
+    PutEmailIdentityDkimSigningAttributes,
 }
 
 impl Operation {
@@ -44,6 +54,9 @@ impl Operation {
             Self::ListResourceRecordSets => "route53:ListResourceRecordSets",
             Self::LookupEvents => "cloudtrail:LookupEvents",
             Self::Publish => "sns:Publish",
+            Self::ChangeResourceRecordSets => "route53:ChangeResourceRecordSets",
+            Self::GetChange => "route53:GetChange",
+            Self::PutEmailIdentityDkimSigningAttributes => "ses:PutEmailIdentityDkimSigningAttributes",
         }
     }
 }
@@ -56,49 +69,74 @@ impl fmt::Display for Operation {
 
 #[cfg(test)]
 mod tests {
-    use super::{Operation, READ_ONLY_POLICY};
+    use super::{Operation, READ_ONLY_POLICY, REPAIR_POLICY};
 
-    /// The calls that look, inside an account. A new one must be added here, or `listed` doesn't compile.
-    fn inside_an_account() -> Vec<&'static str> {
+    /// What a call is for. A new one must be added here, or this doesn't compile.
+    #[derive(Debug, PartialEq)]
+    enum Purpose {
+        Looking,
+        Repairing,
+        /// It looks, and a repair makes it too, to see what it is about to change.
+        Both,
+        Other,
+    }
+
+    fn purpose(operation: Operation) -> Purpose {
         use Operation::{
-            AssumeRole, GetCallerIdentity, GetEmailIdentity, GetHostedZone, GetIdentityDkimAttributes,
-            ListEmailIdentities, ListHostedZonesByName, ListResourceRecordSets, LookupEvents, Publish,
+            AssumeRole, ChangeResourceRecordSets, GetCallerIdentity, GetChange, GetEmailIdentity,
+            GetHostedZone, GetIdentityDkimAttributes, ListEmailIdentities, ListHostedZonesByName,
+            ListResourceRecordSets, LookupEvents, Publish, PutEmailIdentityDkimSigningAttributes,
         };
-        let all = [
-            LookupEvents,
-            GetHostedZone,
-            ListHostedZonesByName,
-            ListResourceRecordSets,
-            GetEmailIdentity,
-            GetIdentityDkimAttributes,
-            ListEmailIdentities,
-            GetCallerIdentity,
-            AssumeRole,
-            Publish,
-        ];
-        let listed = |operation| match operation {
+        match operation {
             LookupEvents
             | GetHostedZone
             | ListHostedZonesByName
-            | ListResourceRecordSets
-            | GetCallerIdentity
+            | GetIdentityDkimAttributes
             | ListEmailIdentities
-            | GetEmailIdentity
-            | GetIdentityDkimAttributes => true,
-            AssumeRole | Publish => false,
-        };
-        all.into_iter().filter(|operation| listed(*operation)).map(Operation::action).collect()
+            | GetCallerIdentity => Purpose::Looking,
+            ListResourceRecordSets | GetEmailIdentity => Purpose::Both,
+            ChangeResourceRecordSets | GetChange | PutEmailIdentityDkimSigningAttributes => {
+                Purpose::Repairing
+            }
+            AssumeRole | Publish => Purpose::Other,
+        }
+    }
+
+    const ALL: [Operation; 13] = [
+        Operation::LookupEvents,
+        Operation::ChangeResourceRecordSets,
+        Operation::GetChange,
+        Operation::GetHostedZone,
+        Operation::ListHostedZonesByName,
+        Operation::ListResourceRecordSets,
+        Operation::GetEmailIdentity,
+        Operation::GetIdentityDkimAttributes,
+        Operation::ListEmailIdentities,
+        Operation::PutEmailIdentityDkimSigningAttributes,
+        Operation::GetCallerIdentity,
+        Operation::AssumeRole,
+        Operation::Publish,
+    ];
+
+    fn made_for(purposes: &[Purpose]) -> Vec<&'static str> {
+        let made = ALL.into_iter().filter(|operation| purposes.contains(&purpose(*operation)));
+        made.map(Operation::action).collect()
+    }
+
+    fn allowed_by(policy: &str) -> Vec<String> {
+        let policy: serde_json::Value = serde_json::from_str(policy).expect("the policy is JSON");
+        let statements = policy["Statement"].as_array().expect("a list of statements");
+        let actions = statements
+            .iter()
+            .flat_map(|statement| statement["Action"].as_array().expect("a list of actions"));
+        actions.map(|action| action.as_str().expect("an action is a text").to_owned()).collect()
     }
 
     #[test]
-    fn policy_allows_the_calls_that_are_made_and_no_others() {
-        let policy: serde_json::Value = serde_json::from_str(READ_ONLY_POLICY).expect("the policy is JSON");
-        let statements = policy["Statement"].as_array().expect("a list of statements");
-        let actions: Vec<_> = statements
-            .iter()
-            .flat_map(|statement| statement["Action"].as_array().expect("a list of actions"))
-            .map(|action| action.as_str().expect("an action is a text"))
-            .collect();
-        assert_eq!(actions, inside_an_account());
+    fn policies_allow_the_calls_that_are_made_and_no_others() {
+        assert_eq!(allowed_by(READ_ONLY_POLICY), made_for(&[Purpose::Looking, Purpose::Both]));
+        let mut allowed = allowed_by(REPAIR_POLICY);
+        allowed.sort();
+        assert_eq!(allowed, made_for(&[Purpose::Repairing, Purpose::Both]));
     }
 }

@@ -34,6 +34,14 @@ reads that file again, and the file of identities; SIGTERM and SIGINT end the wa
 /// What the exit code of a watch says.
 const WATCH_EXIT_CODES: &str = "Exit codes: 0 ended by a signal, 3 not done.";
 
+/// Of the help text of repair: what it writes.
+const REPAIR_NOTES: &str = "Without --apply nothing is written. Only records at the names of the domain's own DKIM \
+selectors are edited, in the zone that the world is sent to; docs/repair.md tells all.\n\n";
+
+/// What the exit code of a repair says.
+const REPAIR_EXIT_CODES: &str = "Exit codes: 0 nothing to do, or repaired and proven, 1 a plan was printed and \
+nothing applied, 2 refused, or not proven in time, 3 not done.";
+
 /// Where else options may stand; the end of the help text of a command.
 const ELSEWHERE: &str = "Each option may also stand in an environment variable (--role-arn in \
 DKIMGUARD_ROLE_ARN, a list with commas) or in the file of --config. The command line counts first, then the \
@@ -64,6 +72,7 @@ pub(crate) enum Command {
     Demo(Demo),
     Notice(Box<Notice>),
     Watch(Box<Watch>),
+    Repair(Box<Repair>),
 }
 
 /// Look once at the named domains, or at every domain of the source
@@ -202,6 +211,41 @@ pub(crate) struct Watch {
     pub(crate) config: Option<String>,
 }
 
+/// Print the edit that mends a domain; with --apply make it, and prove the result
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = [REPAIR_NOTES, ELSEWHERE, REPAIR_EXIT_CODES].concat(), args_override_self = true)]
+pub(crate) struct Repair {
+    /// The domain
+    #[arg(value_name = "DOMAIN")]
+    pub(crate) domain: String,
+    /// Make the edit, once somebody at the terminal agrees to each write
+    #[arg(long, help_heading = "Repair")]
+    pub(crate) apply: bool,
+    /// Agree beforehand
+    #[arg(short, long, help_heading = "Repair", requires = "apply")]
+    pub(crate) yes: bool,
+    /// How long the result is waited for: 30m, 24h (default: as long as it takes). It also waits for
+    /// what has to be done by hand, and without --apply all is done by hand
+    #[arg(long, value_name = "DURATION", help_heading = "Repair")]
+    pub(crate) wait: Option<String>,
+    /// Remove the records of earlier tokens too, once today's are proven
+    #[arg(long, help_heading = "Repair")]
+    pub(crate) remove_old: bool,
+    /// The owner's public key (PEM, or a key record), where the provider doesn't tell which is to be
+    /// published. A private key is never needed, and refused
+    #[arg(long, value_name = "FILE", help_heading = "Repair")]
+    pub(crate) public_key: Option<String>,
+    /// The file in which is written down what is done (default: that of watch)
+    #[arg(long, value_name = "PATH", help_heading = "Repair")]
+    pub(crate) state: Option<String>,
+    /// Print what was done before
+    #[arg(long, help_heading = "Repair", conflicts_with_all = ["apply", "wait", "remove_old"])]
+    pub(crate) history: bool,
+
+    #[command(flatten)]
+    pub(crate) options: CheckOptions,
+}
+
 /// Explain a cause or a piece of advice: what it is, how it is recognised, what to do
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = EXPLAIN_NOTES, args_override_self = true)]
@@ -300,6 +344,7 @@ fn usage(line: &[OsString], error: &clap::Error) -> Failure {
         (None, Some("demo")) => "'dkimguard demo --help' lists the options",
         (None, Some("notice")) => "'dkimguard notice --help' lists the options",
         (None, Some("watch")) => "'dkimguard watch --help' lists the options",
+        (None, Some("repair")) => "'dkimguard repair --help' lists the options",
         (None, Some("explain")) => "'dkimguard explain --list' lists the codes",
         (None, _) => "'dkimguard check --help' lists the options",
     };
@@ -351,6 +396,9 @@ mod tests {
             (&["notice", "--depth"], "--depth", "notice --help"),
             (&["watch", "--format", "json"], "--format", "--log-format"),
             (&["watch", "--listen"], "--listen", "watch --help"),
+            (&["repair"], "<DOMAIN>", "repair --help"),
+            (&["repair", "example.com", "--yes"], "--apply", "repair --help"),
+            (&["repair", "example.com", "--history", "--apply"], "--apply", "repair --help"),
         ] {
             let failure = match parse(&line(words)) {
                 Err(failure) => failure,

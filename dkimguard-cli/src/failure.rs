@@ -55,6 +55,8 @@ pub(crate) enum Code {
     NotANotice,
     /// The zone file can't be read, is none, or is that of another zone.
     ZoneFile,
+    /// The file of a public key can't be read, or is none.
+    KeyFile,
     /// The state file can't be used.
     State,
     /// Credentials are absent, expired or not accepted.
@@ -67,6 +69,10 @@ pub(crate) enum Code {
     Provider,
     /// The guard of the demo told otherwise than it must.
     Demo,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+    /// Nobody is at a terminal to agree.
+    NotAgreed,
     /// Standard output can't be written.
     Output,
     /// The operating system refused what a look needs.
@@ -96,12 +102,15 @@ impl Code {
             Self::NoticeFile => "notice-file",
             Self::NotANotice => "not-a-notice",
             Self::ZoneFile => "zone-file",
+            Self::KeyFile => "key-file",
             Self::State => "state",
             Self::NoCredentials => "no-credentials",
             Self::NoRegion => "no-region",
             Self::NoIdentities => "no-identities",
             Self::Provider => "provider",
             Self::Demo => "demo",
+            Self::Interrupted => "interrupted",
+            Self::NotAgreed => "not-agreed",
             Self::Output => "output",
             Self::System => "system",
         }

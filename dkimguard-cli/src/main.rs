@@ -12,8 +12,10 @@ mod notice;
 mod premise;
 mod progress;
 mod render;
+mod repair;
 mod settings;
 mod source;
+mod state;
 mod value;
 mod watch;
 
@@ -26,7 +28,10 @@ use tokio::runtime::Runtime;
 use crate::args::{Args, CheckOptions, Command, Demo, Explain, Parsed};
 use crate::failure::{Code, Failure};
 use crate::render::Renderer;
+use crate::repair::{Earlier, RepairSettings};
 use crate::settings::{Layers, Output};
+use crate::state::State;
+use crate::value::Interval;
 
 fn main() -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
@@ -72,6 +77,20 @@ fn run(
             *renderer = Renderer::new(Layers::load(&flags, environment)?.output()?);
             runtime()?.block_on(demo::run(renderer))?;
             Ok(ExitCode::SUCCESS)
+        }
+        Parsed::Run(Args { command: Command::Repair(flags) }) => {
+            let layers = Layers::load(&flags.options, environment)?;
+            *renderer = Renderer::new(layers.output()?);
+            let wait = layers.one("wait", flags.wait.as_deref(), None)?;
+            let settings = RepairSettings {
+                settings: layers.settings(std::slice::from_ref(&flags.domain))?,
+                mode: RepairSettings::mode(&flags),
+                wait: wait.map(|Interval(wait)| wait),
+                earlier: if flags.remove_old { Earlier::Remove } else { Earlier::Keep },
+                public_key: flags.public_key.clone(),
+                state: State::settle(flags.state.as_deref(), &layers)?,
+            };
+            runtime()?.block_on(repair::run(&settings, renderer))
         }
         Parsed::Run(Args { command: Command::Watch(flags) }) => {
             // Standard output is for alerts.

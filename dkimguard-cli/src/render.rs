@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
-use dkimguard_core::guard::Alert;
+use dkimguard_core::guard::{Alert, Entry as JournalEntry};
+use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::{Entry, Paint, Report, Verdict};
+use dkimguard_core::name::Name;
 use dkimguard_core::notice::Notice;
+use dkimguard_core::repair::Event;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -103,6 +106,63 @@ impl Renderer {
         }
     }
 
+    /// Prints one report as a line, in the text.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn sight(&mut self, report: &Report) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => Ok(()),
+            Format::Text => self.paragraph(&textwrap::fill(&report.line(Paint::Ansi), WIDTH)),
+        }
+    }
+
+    /// Prints what happens in a repair.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn event(&mut self, id: &IdentityId, at: Timestamp, event: &Event) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(&JsonEvent { schema: SCHEMA, at, id, domain: &id.domain, event }),
+            Format::Text => {
+                let text: Vec<String> = event.to_string().lines().map(line_of_event).collect();
+                self.paragraph(&text.join("\n"))
+            }
+        }
+    }
+
+    /// Prints that the source doesn't know a domain, so that nothing of it is repaired.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn stranger(&mut self, id: &IdentityId, at: Timestamp, message: &str) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => {
+                let event = JsonStranger { event: "refused", code: "unknown-domain", records: [], message };
+                print_json(&JsonEvent { schema: SCHEMA, at, id, domain: &id.domain, event: &event })
+            }
+            Format::Text => self.paragraph(&textwrap::fill(message, WIDTH)),
+        }
+    }
+
+    /// Prints what was done to mend an identity.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn entry_of_journal(&mut self, id: &str, entry: &JournalEntry) -> io::Result<()> {
+        match self.output.format {
+            Format::Json => print_json(&JsonJournalEntry { schema: SCHEMA, id, entry }),
+            Format::Text => {
+                let JournalEntry { at, step, what, reason, result } = entry;
+                let head = format!("{at:.0}  {step}  {id}");
+                let said = [Some(reason), Some(what).filter(|what| *what != step), result.as_ref()];
+                let lines = said.into_iter().flatten().flat_map(|text| text.lines()).map(line_of_event);
+                let lines: Vec<String> = std::iter::once(head).chain(lines).collect();
+                self.paragraph(&lines.join("\n"))
+            }
+        }
+    }
+
     /// Prints one entry of the catalogue.
     ///
     /// # Errors
@@ -134,6 +194,14 @@ impl Renderer {
             Format::Json => Ok(()),
             Format::Text => self.paragraph(text),
         }
+    }
+
+    /// The same, the text wrapped.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub(crate) fn say(&mut self, text: &str) -> io::Result<()> {
+        self.tell(&wrapped(text))
     }
 
     /// Prints how many domains have which verdict, where there are several.
@@ -205,6 +273,53 @@ impl Renderer {
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     }
+}
+
+/// A line to copy stands whole, and in colour where it comes or goes; others are wrapped.
+fn line_of_event(line: &str) -> String {
+    if line.starts_with("  + ") {
+        format!("\x1b[32m{line}\x1b[0m")
+    } else if line.starts_with("  - ") {
+        format!("\x1b[31m{line}\x1b[0m")
+    } else if line.starts_with(' ') {
+        line.to_owned()
+    } else {
+        wrapped(line)
+    }
+}
+
+/// Wrapped between words: whoever copies `temporary-failure` wants it whole.
+fn wrapped(text: &str) -> String {
+    textwrap::fill(text, textwrap::Options::new(WIDTH).word_splitter(textwrap::WordSplitter::NoHyphenation))
+}
+
+/// What happens in a repair.
+#[derive(Debug, Serialize)]
+struct JsonEvent<'a, E> {
+    schema: u32,
+    at: Timestamp,
+    id: &'a IdentityId,
+    domain: &'a Name,
+    #[serde(flatten)]
+    event: &'a E,
+}
+
+/// The refusal of a domain that the source doesn't know, with the fields of any refusal.
+#[derive(Debug, Serialize)]
+struct JsonStranger<'a> {
+    event: &'static str,
+    code: &'static str,
+    records: [&'a str; 0],
+    message: &'a str,
+}
+
+/// What was done to mend an identity.
+#[derive(Debug, Serialize)]
+struct JsonJournalEntry<'a> {
+    schema: u32,
+    id: &'a str,
+    #[serde(flatten)]
+    entry: &'a JournalEntry,
 }
 
 /// An entry of the catalogue.

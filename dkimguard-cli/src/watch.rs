@@ -12,14 +12,14 @@ mod server;
 mod settings;
 mod signals;
 
+use std::mem;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{fs, mem};
 
 use dkimguard_aws::Aws;
-use dkimguard_core::guard::{Alert, AlertEvent, Guard, IncidentKind, Severity, Sqlite};
+use dkimguard_core::guard::{Alert, AlertEvent, Guard, IncidentKind, RepairMode, Severity};
 use dkimguard_core::judge::Verdict;
 use dkimguard_core::look::Look;
 use dkimguard_core::ports::{Clock as _, SystemClock};
@@ -36,7 +36,7 @@ use self::metrics::{Counted, Metrics};
 use self::notifier::NotifierSettings;
 use self::readiness::ServiceManager;
 use self::server::Server;
-use self::settings::{State, WatchSettings};
+use self::settings::WatchSettings;
 use self::signals::{Signals, Wish};
 use crate::args::{CheckOptions, Watch};
 use crate::check::random_seed;
@@ -44,6 +44,7 @@ use crate::engine::Engine;
 use crate::exit_code;
 use crate::failure::{Code, Failure};
 use crate::source::{self, Sources};
+use crate::state::State;
 use crate::value::LogFormat;
 
 /// How long the guard may take over its end. The rest of the two seconds that a stop may take is for the state file.
@@ -320,17 +321,7 @@ impl<'a> Watcher<'a> {
 }
 
 fn open(state: &State) -> Result<Journal, Failure> {
-    if let Some(above) = &state.above {
-        // Where it fails, opening the file tells.
-        let _ = fs::create_dir_all(above);
-    }
-    match Sqlite::open(&state.path) {
-        Ok(store) => Ok(Journal::new(Arc::new(store))),
-        Err(error) => {
-            let hint = error.hint().map(|hint| format!("{hint}; --state names the file"));
-            Err(Failure::from_error(Code::State, &error).with_hint_if(hint))
-        }
-    }
+    Ok(Journal::new(Arc::new(state.open()?)))
 }
 
 /// Makes a guard as the settings say, on this journal or else on the state file, which is opened last: what is refused
@@ -355,7 +346,7 @@ async fn prepare(
     }
     let dns = Counted { dns: engine.dns, metrics: Arc::clone(metrics) };
     let look = Look::new(Arc::new(dns), engine.places);
-    let Sources { identities, zones, history, aws: _ } = sources;
+    let Sources { identities, zones, history, aws } = sources;
     let journal = match journal {
         Some(journal) => journal,
         None => Arc::new(open(&settings.state)?),
@@ -373,6 +364,11 @@ async fn prepare(
     }
     if let Some(history) = history {
         builder = builder.history(history);
+    }
+    // Without these the guard has nothing to write with.
+    if let Some(aws) = aws.filter(|_| settings.policy.repair == RepairMode::Apply) {
+        warn!("records that are wrong are mended: [guard] repair = \"apply\"");
+        builder = builder.publisher(aws.publisher()).rearm(aws.rearm());
     }
     for notifier in notifiers {
         builder = builder.notifier(notifier);

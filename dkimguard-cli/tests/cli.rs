@@ -194,7 +194,9 @@ fn the_help_fits_80_columns_and_stays_as_it_is() {
     assert_eq!(short.stdout, long.stdout);
     let watch = run(&["watch", "--help"]);
     assert_eq!(watch.stdout, include_str!("watch-help.txt"));
-    for help in [long, watch, run(&["--help"]), run(&["explain", "--help"])] {
+    let repair = run(&["repair", "--help"]);
+    assert_eq!(repair.stdout, include_str!("repair-help.txt"));
+    for help in [long, watch, repair, run(&["--help"]), run(&["explain", "--help"])] {
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
         assert!(help.stdout.lines().all(|line| line.chars().count() <= 80), "{}", help.stdout);
     }
@@ -228,9 +230,9 @@ fn the_help_names_every_option_of_the_contract() {
 
 #[test]
 fn only_commands_that_exist_are_offered() {
-    let run = run(&["repair"]);
+    let run = run(&["mend"]);
     assert_eq!(run.code, 3);
-    assert!(run.stderr.contains("'repair'"), "{run:?}");
+    assert!(run.stderr.contains("'mend'"), "{run:?}");
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub struct Identity {
     pub selectors: Vec<Selector>,
     /// Whether the provider told the targets of the CNAMEs, or they are what is usual.
     pub targets: Targets,
+    /// Who makes the keys.
+    pub keys: KeyMaker,
     /// Where the provider says the set-up stands.
     pub status: ProviderStatus,
     /// Whether the provider signs mail of this domain; none where it didn't say.
@@ -73,6 +75,7 @@ impl Identity {
             id,
             selectors,
             targets: Targets::Told,
+            keys: KeyMaker::Unknown,
             status: ProviderStatus::Success,
             signing_enabled: None,
             status_since: None,
@@ -111,6 +114,22 @@ pub enum Targets {
     /// The provider told the selectors, and the zone of the targets is the one that is usual. A CNAME into another
     /// zone proves nothing then.
     Assumed,
+}
+
+/// Who makes the keys of an identity, and so who can be asked for new ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyMaker {
+    /// The provider, for this identity.
+    Provider,
+    /// The provider, for the same identity in another region, of which this one is a replica: records, tokens and
+    /// keys are that one's.
+    Parent,
+    /// The identity's owner. The provider holds the private key and never gives it back.
+    Owner,
+    /// Nobody knows.
+    #[default]
+    Unknown,
 }
 
 /// A selector, and what must stand at it.

@@ -32,6 +32,7 @@
 //! - [`judge`]: findings, diagnoses, the verdict, the report. No I/O.
 //! - [`guard`]: what is remembered from look to look, when somebody is told, and the loop (feature `guard`).
 //! - `notify`: who is told, and how (features `webhook` and `command`).
+//! - [`repair`]: the smallest edit that mends the records, and the next step until it is proven.
 //! - [`publish`]: records to publish, in the forms that DNS hosts take.
 //! - `testing`: fakes, and a lab of name servers on loopback (feature `testing`).
 //!
@@ -87,6 +88,7 @@ pub mod notify;
 pub mod ports;
 pub mod publish;
 pub mod record;
+pub mod repair;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod zone;

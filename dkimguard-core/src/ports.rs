@@ -13,6 +13,7 @@ use crate::history::{History, Topic};
 use crate::identity::{Identity, IdentityId};
 use crate::look::{Observation, Question, Response, Vantage};
 use crate::name::Name;
+use crate::repair::RepairPlan;
 use crate::zone::HostedZone;
 
 /// How many questions the provided [`DnsLookup::ask_many`] keeps under way.
@@ -103,6 +104,49 @@ pub trait ZoneView: Debug + Send + Sync {
 pub trait ChangeHistory: Debug + Send + Sync {
     /// What the history tells of a topic, the latest change first.
     async fn changes(&self, topic: &Topic) -> Result<History, ProviderError>;
+}
+
+/// Edits a zone at its host, by a plan. Without one nothing can write.
+///
+/// # For implementers
+/// - All edits are made or none is.
+/// - If at one of the plan's names the zone no longer holds what the plan rests on, that is
+///   [`ProviderErrorKind::Stale`](crate::error::ProviderErrorKind::Stale), and nothing is changed. No change of another
+///   can get in between.
+/// - If the zone is already as the plan would make it, that is success: the same plan may be applied again where the
+///   answer was lost.
+/// - No other name and no other type is touched.
+/// - `testing::conformance::publisher` is the suite to run.
+#[async_trait]
+pub trait RecordPublisher: Debug + Send + Sync {
+    /// Applies a plan.
+    async fn apply(&self, plan: &RepairPlan) -> Result<Published, ProviderError>;
+
+    /// Whether all of the host's name servers have what was applied. By default they have it at once.
+    async fn is_in_sync(&self, published: &Published) -> Result<bool, ProviderError> {
+        let _ = published;
+        Ok(true)
+    }
+}
+
+/// A plan that was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The host's own name for the change; none where the zone was already as the plan makes it.
+    pub change: Option<String>,
+}
+
+/// Asks a provider that no longer looks for the records to start again.
+///
+/// # For implementers
+/// - Only an identity whose keys the provider makes ([`KeyMaker::Provider`](crate::identity::KeyMaker::Provider)) and
+///   for which it doesn't look is touched; for any other it is an error, and nothing is called.
+/// - The identity is never deleted.
+#[async_trait]
+pub trait Rearm: Debug + Send + Sync {
+    /// Starts verification again, and gives the identity as it is afterwards: status, selectors and targets may all be
+    /// others than before.
+    async fn rearm(&self, identity: &Identity) -> Result<Identity, ProviderError>;
 }
 
 /// Keeps what a guard remembers, one [`Memory`] an identity, over restarts and between replicas.
@@ -207,6 +251,24 @@ macro_rules! forward {
         impl<T: ChangeHistory + ?Sized> ChangeHistory for $pointer<T> {
             async fn changes(&self, topic: &Topic) -> Result<History, ProviderError> {
                 (**self).changes(topic).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: RecordPublisher + ?Sized> RecordPublisher for $pointer<T> {
+            async fn apply(&self, plan: &RepairPlan) -> Result<Published, ProviderError> {
+                (**self).apply(plan).await
+            }
+
+            async fn is_in_sync(&self, published: &Published) -> Result<bool, ProviderError> {
+                (**self).is_in_sync(published).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: Rearm + ?Sized> Rearm for $pointer<T> {
+            async fn rearm(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+                (**self).rearm(identity).await
             }
         }
 

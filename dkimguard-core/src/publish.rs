@@ -4,12 +4,13 @@ use std::fmt::{self, Write};
 
 use crate::identity::{Expected, ExpectedValue};
 use crate::name::Name;
+use crate::record::Txt;
 
 /// The TTL of records to publish, in seconds: short enough to mend a mistake, long enough to bridge a fault.
 pub const TTL: u32 = 300;
 
 /// The octets that one string of a TXT record may have (RFC 1035 §3.3).
-const MAX_STRING: usize = 255;
+pub(crate) const MAX_STRING: usize = 255;
 
 /// A way of writing records that are to be published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +64,12 @@ pub fn zone_line(record: &Expected) -> String {
         value => strings(&text_of(value), decimal).join(" "),
     };
     format!("{}. {} {value}", record.name, record.value.kind())
+}
+
+/// The strings of a TXT record as one value of Route 53: each in quotes, blanks between them.
+pub fn route53_value(txt: &Txt) -> String {
+    let strings: Vec<String> = txt.strings().map(|octets| quoted(octets, octal)).collect();
+    strings.join(" ")
 }
 
 fn change_batch(text: &mut String, records: &[&Expected]) -> fmt::Result {
@@ -136,18 +143,20 @@ fn text_of(value: &ExpectedValue) -> String {
 
 /// The strings of a TXT record, each in quotes, with what can't stand in them plainly in the given escape.
 fn strings(text: &str, escape: fn(u8) -> String) -> Vec<String> {
-    let quoted = |octets: &[u8]| {
-        let inner: String = octets
-            .iter()
-            .map(|&octet| match octet {
-                b'"' | b'\\' => format!("\\{}", char::from(octet)),
-                b' '..=b'~' => char::from(octet).to_string(),
-                octet => escape(octet),
-            })
-            .collect();
-        format!("\"{inner}\"")
-    };
-    text.as_bytes().chunks(MAX_STRING).map(quoted).collect()
+    text.as_bytes().chunks(MAX_STRING).map(|octets| quoted(octets, escape)).collect()
+}
+
+/// One string in quotes.
+fn quoted(octets: &[u8], escape: fn(u8) -> String) -> String {
+    let inner: String = octets
+        .iter()
+        .map(|&octet| match octet {
+            b'"' | b'\\' => format!("\\{}", char::from(octet)),
+            b' '..=b'~' => char::from(octet).to_string(),
+            octet => escape(octet),
+        })
+        .collect();
+    format!("\"{inner}\"")
 }
 
 /// An octet in a zone file (RFC 1035 §5.1).
@@ -211,6 +220,12 @@ mod tests {
             let text = form.of([&record], &zone);
             assert!(text.contains(expected), "{expected} in\n{text}");
         }
+    }
+
+    #[test]
+    fn strings_of_a_txt_stay_apart_in_a_value_of_route53() {
+        let txt = Txt::new([&b"v=DKIM1; p=a\"b\\"[..], b"", b"\xfc\n"]);
+        assert_eq!(route53_value(&txt), r#""v=DKIM1; p=a\"b\\" "" "\374\012""#);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The guard's loop, on fakes and a clock that jumps: what it tells, and what happens when a port misbehaves.
 
+#[path = "guard/mending.rs"]
+mod mending;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,14 +10,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dkimguard_core::error::{NotifyError, ProviderError, ProviderErrorKind, StoreError};
 use dkimguard_core::guard::{
-    Alert, AlertEvent, BuildError, Guard, GuardBuilder, GuardHandle, InMemory, Memory, Policy, Severity,
-    Timer,
+    Alert, AlertEvent, BuildError, Guard, GuardBuilder, GuardHandle, InMemory, Memory, Policy, RepairMode,
+    Severity, Timer,
 };
 use dkimguard_core::identity::{ExpectedValue, Identity, IdentityId, ProviderStatus, Selector};
 use dkimguard_core::judge::{Cause, Certainty};
 use dkimguard_core::look::wire::{Limits, Wire};
 use dkimguard_core::look::{Authoritative, Look, Places, Rcode, Vantage};
-use dkimguard_core::ports::{Clock, Found, IdentitySource, Notifier, Revision, Store};
+use dkimguard_core::ports::{Clock, Found, IdentitySource, Notifier, Rearm, Revision, Store};
 use dkimguard_core::testing::{FakeDns, FakeSource, Fault, Lab, TOKENS, World, easy_dkim_identity};
 use dkimguard_core::{Name, Verdict};
 use futures_util::StreamExt;
@@ -99,12 +102,13 @@ impl Notifier for Noting {
     }
 }
 
-/// A source that panics or hangs on demand.
-#[derive(Debug)]
+/// A source that panics or hangs on demand, or gives no details.
+#[derive(Debug, Default)]
 struct Moody {
     inner: FakeSource,
     panics: AtomicBool,
     hangs: AtomicBool,
+    is_vague: AtomicBool,
 }
 
 #[async_trait]
@@ -119,6 +123,22 @@ impl IdentitySource for Moody {
 
     fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
         self.inner.identities()
+    }
+
+    async fn details(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+        if self.is_vague.load(Ordering::Relaxed) {
+            let (provider, operation) = ("moody".to_owned(), "details".to_owned());
+            let kind = ProviderErrorKind::Unavailable;
+            return Err(ProviderError { provider, operation, kind, source: None });
+        }
+        self.inner.details(identity).await
+    }
+}
+
+#[async_trait]
+impl Rearm for Moody {
+    async fn rearm(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+        self.inner.rearm(identity).await
     }
 }
 
@@ -195,7 +215,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let inner = FakeSource::new([easy_dkim_identity(DOMAIN)]);
-        let source = Moody { inner, panics: AtomicBool::new(false), hangs: AtomicBool::new(false) };
+        let source = Moody { inner, ..Moody::default() };
         Self {
             dns: Arc::new(FakeDns::new(World::easy_dkim(DOMAIN))),
             source: Arc::new(source),
@@ -615,7 +635,7 @@ async fn many_domains_are_looked_at_through_one_resolver_and_closely_where_somet
     let mut world = World::easy_dkim(DOMAIN);
     world.server(World::NS2).fault(Fault::Rcode(Rcode::REFUSED));
     inner.put(easy_dkim_identity(DOMAIN));
-    let source = Moody { inner, panics: AtomicBool::new(false), hangs: AtomicBool::new(false) };
+    let source = Moody { inner, ..Moody::default() };
     let stage = Stage { dns: Arc::new(FakeDns::new(world)), source: Arc::new(source), ..Stage::new() };
     let mut policy = Policy::default();
     policy.full_up_to = 0;
@@ -801,6 +821,10 @@ fn a_guard_that_cannot_work_is_refused() {
         .notifier(Noting::named("told"));
     let error = twice.build().map(|_| ()).expect_err("two of one name");
     assert_eq!(error, BuildError::SameName("told".to_owned()));
+    let mut policy = Policy::default();
+    policy.repair = RepairMode::Apply;
+    let unarmed = stage.builder().policy(policy).build();
+    assert_eq!(unarmed.map(|_| ()).expect_err("nobody can write"), BuildError::NoPublisher);
     let outside = Guard::builder(stage.source.clone(), Look::new(stage.dns.clone(), Places::new([])));
     let outside = outside.watch([stage.domain.clone()]).spawn();
     assert_eq!(outside.map(|_| ()).expect_err("no runtime"), BuildError::NoRuntime);

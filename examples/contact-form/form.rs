@@ -216,7 +216,72 @@ async fn secured(mut response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use dkimguard_core::Look;
+    use dkimguard_core::guard::Guard;
+    use dkimguard_core::look::Places;
+    use dkimguard_core::testing::{FakeDns, FakeSource, World, easy_dkim_identity};
+    use tokio::runtime::Runtime;
+
     use super::*;
+
+    /// What a form does its work with, each of which may be gone.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Part {
+        Outbox,
+        Sending,
+        Guard,
+    }
+
+    #[test]
+    fn health_is_503_once_outbox_sending_or_guard_is_gone() {
+        let runtime = Runtime::new().expect("a runtime");
+        for gone in [None, Some(Part::Outbox), Some(Part::Sending), Some(Part::Guard)] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path().join("outbox.sqlite");
+            let outbox = Outbox::open(&path).expect("it is new");
+            if gone == Some(Part::Outbox) {
+                let other = rusqlite::Connection::open(&path).expect("it is there");
+                other.execute_batch("DROP TABLE mail").expect("it has the table");
+            }
+            let (sending, sends) = watch::channel(());
+            let sends = Some(sends).filter(|_| gone != Some(Part::Sending));
+            // The guard's task ends with its runtime.
+            let watching = Runtime::new().expect("a runtime");
+            let source = FakeSource::new([easy_dkim_identity("example.com")]);
+            let dns = Arc::new(FakeDns::new(World::easy_dkim("example.com")));
+            let guard = Guard::builder(source, Look::new(dns, Places::new([])))
+                .watch(["example.com".parse::<Name>().expect("a name")]);
+            let guard = {
+                let _inside = watching.enter();
+                Arc::new(guard.spawn().expect("it may run"))
+            };
+            let watching = Some(watching).filter(|_| gone != Some(Part::Guard));
+            let many = NonZeroU32::MAX;
+            let desk = Desk {
+                outbox,
+                guard,
+                domain: "example.com".parse().expect("a name"),
+                limits: Limits::new(many, many),
+                client_header: None,
+                sending,
+            };
+            let (status, told) = runtime.block_on(async {
+                let response = health(State(Arc::new(desk))).await;
+                let status = response.status();
+                let body = axum::body::to_bytes(response.into_body(), 4096).await.expect("it is short");
+                (status, serde_json::from_slice::<serde_json::Value>(&body).expect("JSON"))
+            });
+            let expected = if gone.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            assert_eq!(status, expected, "without {gone:?}: {told}");
+            assert_eq!(told["ok"], gone.is_none(), "without {gone:?}: {told}");
+            if gone == Some(Part::Guard) {
+                assert_eq!(told["verdict"], "unknown", "a guard that is gone knows nothing");
+            }
+            drop((sends, watching));
+        }
+    }
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&str, &str)| {

@@ -1,13 +1,14 @@
 //! [`Route53`]: the hosted zones of Amazon Route 53.
 
 mod record;
+mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_route53::operation::get_hosted_zone::GetHostedZoneOutput;
-use aws_sdk_route53::types::{HostedZoneConfig, RrType};
+use aws_sdk_route53::types::{HostedZoneConfig, ResourceRecordSet, RrType};
 use dkimguard_core::error::{ProviderError, ProviderErrorKind};
 use dkimguard_core::name::Name;
 use dkimguard_core::ports::ZoneView;
@@ -22,6 +23,7 @@ use crate::fault::Fault;
 use crate::operation::Operation;
 use crate::region::Region;
 use crate::spelling;
+pub use writer::Route53Writer;
 
 /// The records on one page, the most that Route 53 gives.
 const PAGE: i32 = 300;
@@ -198,12 +200,24 @@ impl Host {
         })
     }
 
-    /// The records at and below a name. Route 53 orders by the labels from the right, so that they follow each
-    /// other, and begins at the name.
+    /// The records at and below a name.
     async fn records(&self, id: &str, below: &Name) -> Result<Vec<Record>, Fault> {
+        let sets = self.sets(id, below, |name| name.is_at_or_below(below)).await?;
+        Ok(sets.iter().flat_map(|(name, set)| record::of_set(name, set)).collect())
+    }
+
+    /// The record sets from a name on, for as long as theirs is one that is meant. Route 53 orders by the labels from
+    /// the right, so that those at and below a name follow each other, and begins at the name.
+    async fn sets(
+        &self,
+        id: &str,
+        first: &Name,
+        is_meant: impl Fn(&Name) -> bool + Send + Sync,
+    ) -> Result<Vec<(Name, ResourceRecordSet)>, Fault> {
         let operation = Operation::ListResourceRecordSets;
-        let mut records = Vec::new();
-        let mut start = Start { name: spelling::write(below), kind: None, identifier: None };
+        let mut sets = Vec::new();
+        let mut records = 0;
+        let mut start = Start { name: spelling::write(first), kind: None, identifier: None };
         loop {
             let request = self
                 .client
@@ -214,18 +228,19 @@ impl Host {
                 .set_start_record_type(start.kind.clone())
                 .set_start_record_identifier(start.identifier.clone());
             let page = call(operation, &self.pace, Tries::Three, || request.clone().send()).await?;
-            for set in page.resource_record_sets() {
-                if let Some(name) = spelling::read(set.name()).filter(|name| name.is_at_or_below(below)) {
-                    records.extend(record::of_set(&name, set));
+            for set in page.resource_record_sets {
+                if let Some(name) = spelling::read(set.name()).filter(|name| is_meant(name)) {
+                    records += set.resource_records().len().max(1);
+                    sets.push((name, set));
                 }
             }
-            let next = page.next_record_name.filter(|name| {
-                page.is_truncated && spelling::read(name).is_some_and(|name| name.is_at_or_below(below))
-            });
-            let Some(name) = next else { return Ok(records) };
-            if records.len() >= Route53::MOST_RECORDS {
+            let next = page
+                .next_record_name
+                .filter(|name| page.is_truncated && spelling::read(name).is_some_and(|name| is_meant(&name)));
+            let Some(name) = next else { return Ok(sets) };
+            if records >= Route53::MOST_RECORDS {
                 let said = format!(
-                    "the zone {id} holds more than {} records at or below {below}",
+                    "the zone {id} holds more than {} records at or below {first}",
                     Route53::MOST_RECORDS
                 );
                 return Err(Fault::new(ProviderErrorKind::Unusable, operation, said));

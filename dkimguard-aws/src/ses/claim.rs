@@ -2,12 +2,13 @@
 
 use aws_sdk_ses::types::IdentityDkimAttributes;
 use aws_sdk_sesv2::operation::get_email_identity::GetEmailIdentityOutput;
+use aws_sdk_sesv2::operation::put_email_identity_dkim_signing_attributes::PutEmailIdentityDkimSigningAttributesOutput;
 use aws_sdk_sesv2::primitives::DateTime;
 use aws_sdk_sesv2::types::{
     DkimAttributes, DkimSigningAttributesOrigin, MailFromAttributes, VerificationInfo,
 };
 use dkimguard_core::identity::{
-    ExpectedValue, Identity, IdentityId, MailFrom, ProviderStatus, Selector, Targets, Verification,
+    ExpectedValue, Identity, IdentityId, KeyMaker, MailFrom, ProviderStatus, Selector, Targets, Verification,
     VerificationSoa,
 };
 use dkimguard_core::judge::{Gap, Port};
@@ -78,6 +79,23 @@ pub(super) fn from_v1(
     identity
 }
 
+/// The identity as the answer to `PutEmailIdentityDkimSigningAttributes` tells it, out of what it was before; none where
+/// the answer doesn't tell status, tokens and hosted zone in words that are known.
+pub(super) fn after_rearm(
+    before: &Identity,
+    told: &PutEmailIdentityDkimSigningAttributesOutput,
+) -> Option<Identity> {
+    let status = status(told.dkim_status()?.as_str());
+    let is_started = matches!(status, ProviderStatus::Pending | ProviderStatus::Success);
+    let zone: Name = told.signing_hosted_zone()?.parse().ok()?;
+    if !is_started || zone.is_root() || told.dkim_tokens().len() < EASY_TOKENS {
+        return None;
+    }
+    let mut identity = Identity { status, selectors: Vec::new(), status_since: None, ..before.clone() };
+    easy(&mut identity, told.dkim_tokens(), &zone);
+    (identity.selectors.len() == told.dkim_tokens().len()).then_some(identity)
+}
+
 /// Whether SES v1 tells all that a look needs, the zone of the keys apart: verified, and with as many tokens as
 /// only Easy DKIM has.
 pub(super) fn is_plain(told: &IdentityDkimAttributes) -> bool {
@@ -132,6 +150,16 @@ fn read_selectors(identity: &mut Identity, dkim: &DkimAttributes) {
             note(identity, format!("SES names the hosted zone `{text}`, which is not a domain name"));
             return;
         }
+    };
+    identity.keys = match Origin::of(dkim) {
+        // Without an origin a single selector looks like an own key, and starting that again would replace it.
+        Origin::Easy if dkim.signing_attributes_origin().is_none() && dkim.tokens().len() == 1 => {
+            KeyMaker::Unknown
+        }
+        Origin::Easy => KeyMaker::Provider,
+        Origin::Replica => KeyMaker::Parent,
+        Origin::OwnKey => KeyMaker::Owner,
+        Origin::Unknown(_) => KeyMaker::Unknown,
     };
     match Origin::of(dkim) {
         Origin::Easy | Origin::Replica => {

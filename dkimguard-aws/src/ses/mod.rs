@@ -2,6 +2,7 @@
 
 mod claim;
 mod place;
+mod rearm;
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use crate::aws::ConfigError;
 use crate::fault::Fault;
 use place::Answer;
 pub(crate) use place::Place;
+pub use rearm::SesRearm;
 
 /// The identities of Amazon SES in one or more accounts and regions. Cloning is cheap, and clones share their pace.
 ///

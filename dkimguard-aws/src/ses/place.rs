@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use aws_sdk_ses::types::IdentityDkimAttributes;
 use aws_sdk_sesv2::operation::get_email_identity::GetEmailIdentityOutput;
+use aws_sdk_sesv2::operation::put_email_identity_dkim_signing_attributes::PutEmailIdentityDkimSigningAttributesOutput;
+use aws_sdk_sesv2::types::{DkimSigningAttributes, DkimSigningAttributesOrigin, DkimSigningKeyLength};
 use dkimguard_core::error::ProviderErrorKind;
 use dkimguard_core::identity::Identity;
 use dkimguard_core::name::Name;
@@ -257,9 +259,28 @@ impl Place {
         (domains, faults)
     }
 
-    async fn ask_v2(&self, domain: &Name) -> Result<GetEmailIdentityOutput, Fault> {
+    pub(super) async fn ask_v2(&self, domain: &Name) -> Result<GetEmailIdentityOutput, Fault> {
         let request = self.v2.get_email_identity().email_identity(domain.to_string());
         call(Operation::GetEmailIdentity, &self.pace, Tries::Three, || request.clone().send()).await
+    }
+
+    /// Starts the verification of an identity again, with a key length or without. It is tried once: whether one whose
+    /// answer was lost was done must be looked at before the next.
+    pub(super) async fn restart(
+        &self,
+        domain: &Name,
+        length: Option<&DkimSigningKeyLength>,
+    ) -> Result<PutEmailIdentityDkimSigningAttributesOutput, Fault> {
+        let attributes = length
+            .map(|length| DkimSigningAttributes::builder().next_signing_key_length(length.clone()).build());
+        let request = self
+            .v2
+            .put_email_identity_dkim_signing_attributes()
+            .email_identity(domain.to_string())
+            .signing_attributes_origin(DkimSigningAttributesOrigin::AwsSes)
+            .set_signing_attributes(attributes);
+        let operation = Operation::PutEmailIdentityDkimSigningAttributes;
+        call(operation, &self.pace, Tries::One, || request.clone().send()).await
     }
 
     async fn ask_v1(

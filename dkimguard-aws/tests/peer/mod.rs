@@ -32,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) outcome: String,
     /// What the call names: identities, zones, records to begin at, attributes to look up.
     pub(crate) names: Vec<String>,
+    /// Whether it has done its work, and its answer is held back.
+    pub(crate) is_held: bool,
 }
 
 impl Peer {
@@ -86,6 +88,73 @@ impl Peer {
     pub(crate) fn add_zones_in_pages(&self, account: &str, page: usize, zones: &Value) {
         let asked = json!({ "account": account, "zones": zones, "page": page });
         self.request("POST", "zones", &asked.to_string());
+    }
+
+    /// Changes a zone as somebody else: these records, a JSON array, in the place of whatever stands at their names. One
+    /// without values only takes away.
+    pub(crate) fn edit_zone(&self, account: &str, id: &str, records: &Value) {
+        let asked = json!({ "account": account, "id": id, "records": records });
+        self.request("POST", "edit", &asked.to_string());
+    }
+
+    /// What becomes of changes of records: an object without the account.
+    pub(crate) fn set_changes(&self, account: &str, mut rules: Value) {
+        rules["account"] = json!(account);
+        self.request("POST", "changes", &rules.to_string());
+    }
+
+    /// The changes of records that were made, in order: `id`, `zone`, `comment` and `changes` each.
+    pub(crate) fn changes(&self, account: &str) -> Vec<Value> {
+        let changes = self.request("GET", &format!("changes?account={account}"), "");
+        changes.as_array().expect("a list of changes").clone()
+    }
+
+    /// A hosted zone as a zone file.
+    pub(crate) fn zone_file(&self, account: &str, id: &str) -> String {
+        let text = self.request("GET", &format!("zonefile?account={account}&id={id}"), "");
+        text.as_str().expect("a text").to_owned()
+    }
+
+    /// Hosted zones as zone files: an array of `account` and `id` each.
+    pub(crate) fn zone_files(&self, zones: &Value) -> Vec<String> {
+        let texts = self.request("POST", "zonefiles", &json!({ "zones": zones }).to_string());
+        let text = |text: &Value| text.as_str().expect("a text").to_owned();
+        texts.as_array().expect("a list of texts").iter().map(text).collect()
+    }
+
+    /// Sets what starting an identity again does: an object of `tokens`, `zone`, `answer` and `refuses_length`.
+    pub(crate) fn set_restart(&self, account: &str, region: &str, domain: &str, mut does: Value) {
+        does["account"] = json!(account);
+        does["region"] = json!(region);
+        does["name"] = json!(domain);
+        self.request("POST", "restarts", &does.to_string());
+    }
+
+    /// Has SES look for an identity's records at these name servers, `address:port` each, from so many seconds on.
+    pub(crate) fn verify_at(
+        &self,
+        account: &str,
+        region: &str,
+        domain: &str,
+        servers: &[String],
+        after: f64,
+    ) {
+        let asked = json!({ "account": account, "region": region, "name": domain, "servers": servers, "after": after });
+        self.request("POST", "verify", &asked.to_string());
+    }
+
+    /// The same where the key is the owner's: SES looks for this TXT.
+    pub(crate) fn verify_key_at(
+        &self,
+        account: &str,
+        region: &str,
+        domain: &str,
+        servers: &[String],
+        key: &str,
+    ) {
+        let asked =
+            json!({ "account": account, "region": region, "name": domain, "servers": servers, "key": key });
+        self.request("POST", "verify", &asked.to_string());
     }
 
     /// Adds events to CloudTrail, the latest first: a JSON array.
@@ -144,6 +213,7 @@ impl Peer {
             region: text(&call["region"]),
             outcome: text(&call["outcome"]),
             names: call["names"].as_array().expect("a list").iter().map(text).collect(),
+            is_held: call["held"].as_bool().expect("a truth"),
         };
         calls.as_array().expect("a list of calls").iter().map(read).collect()
     }

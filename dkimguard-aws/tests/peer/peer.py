@@ -12,18 +12,43 @@ digits of an account belongs to that account; AssumeRole leads into the account 
         DKIM domain with tokens of its own; null takes a field away.
   POST /_peer/zones       {"account", "zones": [{"name", "id", ["private"], ["servers"], ["records"], ["fill"]}],
         ["page"]}
-        Hosted zones, as moto holds them. A record is {"name", "type", "values", ["ttl"], ["identifier"]}, or with
-        "alias" in place of the values. "fill": that many records more, under h000000.<zone> and so on.
+        Hosted zones. A record is {"name", "type", "values", ["ttl"], ["identifier", ["weight"]]}, or with "alias" in
+        place of the values. "fill": that many records more, under h000000.<zone> and so on.
         "page": how many zones the list gives at once, in place of 100.
+  POST /_peer/edit        {"account", "id", "records"}
+        Somebody else's change of a zone: these records, in the place of whatever stands at their names; one without
+        values only takes away.
+  POST /_peer/changes     {"account", ["sync_after"], ["sync_asks"], ["one_at_a_time"]}
+        What becomes of a change of records: it is PENDING for so many seconds, and for so many questions; both are
+        nothing by default. "one_at_a_time": a change is refused while another of the same zone is PENDING.
+  GET  /_peer/changes?account=A
+        The changes that were made, in order: [{"id", "zone", "comment", "changes": [{"action", "name", "type", "ttl",
+        "identifier", "weight", "values"}]}].
+  GET  /_peer/zonefile?account=A&id=Z
+        The zone as a text in the format of RFC 1035. Aliases are left out, and of records with a set identifier all but
+        the first.
+  POST /_peer/zonefiles   {"zones": [{"account", "id"}]}
+        The same of several zones, in their order.
+  POST /_peer/restarts    {"account", "region", "name", ["tokens"], ["zone"], ["answer"], ["refuses_length"]}
+        What PutEmailIdentityDkimSigningAttributes does: the identity gets these tokens and this hosted zone, in place of
+        those that it has, and is PENDING. "answer": what is told in place of that, merged. "refuses_length": a call that
+        gives a key length is refused.
+  POST /_peer/verify      {"account", "region", "name", "servers": ["address:port"], ["after"], ["key"]}
+        SES's own look: once so many seconds have passed, and as soon as every one of the servers gives all CNAMEs of the
+        identity while it is PENDING or TEMPORARY_FAILURE, its status is SUCCESS. Until then SES looks ten times a second.
+        "key": the TXT that the servers must give in their place, where the key is the owner's.
   POST /_peer/events      {"account", "region", "events": [{...}]}
         What CloudTrail records, as it writes it in CloudTrailEvent. Whatever is left out of eventID and eventTime is
         made up, the events being one second apart and the first the latest; beside the record's own fields
         "resources" are the names of what it is about, and "text" stands in place of the record.
-  POST /_peer/faults      {"account", "operation", ["region"], ["name"], ["times"], then what happens: ["delay"],
-        ["drop": "at once", "in the body" or "when done"], ["body", "type"], ["status", "code", "message"]}
+  POST /_peer/faults      {"account", "operation", ["region"], ["name"], ["skip"], ["times"], then what happens: ["delay"],
+        ["drop": "at once", "in the body" or "when done"], ["hold"], ["edit"], ["body", "type"],
+        ["status", "code", "message"]}
         Seconds, HTTP status and error code. Faults are met in the order in which they were posted; `times` is how
-        often, without it for ever. `name`: only where the call names this identity. "when done": the call does its
-        work, and the answer is lost.
+        often, without it for ever, and `skip` how many such calls go free before. The operation "*" is any. `name`: only
+        where the call names this identity. "when done": the call does its work, and the answer is lost. "hold": the call
+        does its work, and so many seconds pass before the answer. "edit": what /_peer/edit takes is done just before the
+        call.
   POST /_peer/heal        {"account"}
         Takes all faults of the account away.
   POST /_peer/limits      {"account", "rate", "burst", ["service": "ses", "route53" or "cloudtrail"]}
@@ -38,7 +63,8 @@ digits of an account belongs to that account; AssumeRole leads into the account 
         "headers": {name: value}, "tags": {name: value}}]. It takes a mail while the sender's domain is an identity that
         may send, and refuses it as SES does while it isn't.
   GET  /_peer/calls?account=A
-        The calls so far: [{"operation", "region", "account", "at", "outcome", "names"}].
+        The calls so far: [{"operation", "region", "account", "at", "outcome", "names", "held"}]. "held": the call has done
+        its work, and its answer is held back.
 """
 
 import functools
@@ -47,6 +73,7 @@ import io
 import json
 import re
 import socket
+import struct
 import sys
 import threading
 import time
@@ -57,12 +84,13 @@ from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 import moto.iam.models
+import moto.sesv2.urls
 from moto.cloudtrail.responses import CloudTrailResponse
-from moto.core.exceptions import JsonRESTError
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.core.responses import ActionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.route53.exceptions import InvalidInput
-from moto.route53.models import DelegationSet, FakeZone, route53_backends
+from moto.route53.models import DelegationSet, FakeZone, RecordSet, route53_backends
 from moto.route53.responses import Route53
 from moto.ses.exceptions import NotFoundException
 from moto.ses.responses import EmailResponse
@@ -77,6 +105,9 @@ ZONES_A_PAGE = {}  # account -> how many zones the list gives at once
 EVENTS = defaultdict(list)  # (account, region) -> events of CloudTrail, the latest first
 LIMITS = {}  # (account, service) -> (calls a second, calls at once)
 TOKENS = {}  # (account, service, region) -> (how many, when they were counted)
+RESTARTS = {}  # (account, region, name) -> what starting the identity again does
+CHANGES = defaultdict(list)  # account -> changes of records
+CHANGING = {}  # account -> what becomes of them
 CALLS = []
 SENT = defaultdict(list)  # account -> mails
 
@@ -210,6 +241,123 @@ def send_email(self):
         return json.dumps({"MessageId": f"peer-{len(sent)}"})
 
 
+def put_email_identity_dkim_signing_attributes(self):
+    name, asked = unquote(self.path.split("/")[-3]), json.loads(self.body)
+    place = (self.current_account, self.region)
+    with LOCK:
+        if name not in IDENTITIES[place]:
+            raise NotFoundException(f"Email identity {name} does not exist.")
+        does, dkim = RESTARTS.get((*place, name), {}), IDENTITIES[place][name]["DkimAttributes"]
+        length = asked.get("SigningAttributes", {}).get("NextSigningKeyLength")
+        if asked["SigningAttributesOrigin"] != "AWS_SES" or (length and does.get("refuses_length")):
+            raise JsonRESTError("BadRequestException", "The signing attributes are not valid.")
+        dkim["Tokens"] = does.get("tokens", dkim.get("Tokens") or healthy(*place, name)["DkimAttributes"]["Tokens"])
+        dkim["SigningHostedZone"] = does.get("zone", dkim.get("SigningHostedZone", "dkim.amazonses.com"))
+        dkim |= {"Status": "PENDING", "SigningAttributesOrigin": "AWS_SES"}
+        if length:
+            dkim["NextSigningKeyLength"] = length
+        told = {"DkimStatus": "PENDING", "DkimTokens": dkim["Tokens"], "SigningHostedZone": dkim["SigningHostedZone"]}
+        return json.dumps(merged(told, does.get("answer", {})))
+
+
+CNAME, TXT = 5, 16
+
+
+def question(name, kind, number):
+    """A DNS question."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split("."))
+    return struct.pack(">6H", number, 0, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", kind, 1)
+
+
+def read_name(message, at):
+    """The name at a place of a message, and where it ends."""
+    labels, end = [], None
+    while message[at]:
+        if message[at] >= 0xC0:
+            end = end or at + 2
+            at = struct.unpack(">H", message[at : at + 2])[0] & 0x3FFF
+        else:
+            labels.append(message[at + 1 : at + 1 + message[at]].decode("latin-1").lower())
+            at += 1 + message[at]
+    return ".".join(labels), end or at + 1
+
+
+def joined(strings):
+    """The strings of a TXT record as one text."""
+    text, at = b"", 0
+    while at < len(strings):
+        text += strings[at + 1 : at + 1 + strings[at]]
+        at += 1 + strings[at]
+    return text.decode("latin-1")
+
+
+def exactly(asking, length):
+    octets = b""
+    while len(octets) < length:
+        octets += asking.recv(length - len(octets)) or drop_out()
+    return octets
+
+
+def drop_out():
+    raise OSError("the server has closed the connection")
+
+
+def values_at(server, name, kind):
+    """The targets of CNAMEs, or the texts of TXTs, at a name, as one server tells them. It is asked over TCP."""
+    address, _, port = server.rpartition(":")
+    number = int.from_bytes(uuid.uuid4().bytes[:2], "big")
+    asked = question(name, kind, number)
+    with socket.create_connection((address.strip("[]"), int(port)), timeout=1) as asking:
+        asking.sendall(struct.pack(">H", len(asked)) + asked)
+        message = exactly(asking, struct.unpack(">H", exactly(asking, 2))[0])
+    told, flags, _, answers = struct.unpack(">4H", message[:8])
+    values = []
+    if told != number or flags & 0xF:
+        return values
+    at = read_name(message, 12)[1] + 4
+    for _ in range(answers):
+        owner, at = read_name(message, at)
+        type, _, _, length = struct.unpack(">2HIH", message[at : at + 10])
+        if type == kind and owner == name.lower():
+            at_value = at + 10
+            values.append(read_name(message, at_value)[0] if kind == CNAME else joined(message[at_value:][:length]))
+        at += 10 + length
+    return values
+
+
+def holds(servers, wanted):
+    try:
+        return all(values_at(server, name, kind) == [value] for server in servers for name, kind, value in wanted)
+    except (OSError, IndexError, struct.error):
+        return False
+
+
+def verify(account, region, name, servers, after, key):
+    def wanted(dkim):
+        names = [(token, f"{token}._domainkey.{name}") for token in dkim.get("Tokens", [])]
+        if key:
+            return [(owner, TXT, key) for _, owner in names]
+        return [(owner, CNAME, f"{token}.{dkim['SigningHostedZone']}".lower()) for token, owner in names]
+
+    time.sleep(after)
+    while name in IDENTITIES[account, region]:
+        with LOCK:
+            identity = IDENTITIES[account, region][name]
+            dkim = identity["DkimAttributes"]
+            looks, want = dkim["Status"] in ("PENDING", "TEMPORARY_FAILURE"), wanted(dkim)
+        if looks and want and holds(servers, want):
+            with LOCK:
+                # Tokens may have changed while the servers were asked.
+                if wanted(dkim) == want:
+                    dkim["Status"] = "SUCCESS"
+                    identity |= {"VerifiedForSendingStatus": True, "VerificationStatus": "SUCCESS"}
+                    return
+        time.sleep(0.1)
+
+
+# moto takes the call for GetEmailIdentity's without a path of its own.
+moto.sesv2.urls.url_paths["{0}/v2/email/identities/(?P<EmailIdentity>[^/]+)/dkim/signing$"] = SESV2Response.dispatch
+SESV2Response.put_email_identity_dkim_signing_attributes = put_email_identity_dkim_signing_attributes
 SESV2Response.get_email_identity = get_email_identity
 SESV2Response.send_email = send_email
 SESV2Response.list_email_identities = list_email_identities
@@ -231,6 +379,29 @@ def order(name):
     return ".".join(reversed(escaped(name)[:-1].split("."))) + "."
 
 
+def record_set(record):
+    """A record of the tests as moto holds it."""
+    identifier = record.get("identifier")
+    return {
+        "Name": escaped(record["name"]),
+        "Type": record["type"],
+        "TTL": None if "alias" in record else record.get("ttl", 300),
+        "ResourceRecords": record.get("values", []),
+        "SetIdentifier": identifier,
+        "Weight": record.get("weight", 1) if identifier else None,
+        "AliasTarget": record.get("alias"),
+    }
+
+
+def edit_zone(account, id, records):
+    zone = route53_backends[account]["aws"].zones[id]
+    names = {escaped(record["name"]) for record in records}
+    zone.rrsets = [held for held in zone.rrsets if escaped(held.name) not in names]
+    for record in records:
+        if record.get("values") or "alias" in record:
+            zone.add_rrset(record_set(record))
+
+
 def put_zones(account, zones):
     held = route53_backends[account]["aws"].zones
     for zone in zones:
@@ -239,16 +410,7 @@ def put_zones(account, zones):
         servers = [] if is_private else [DelegationSet("peer", zone.get("servers"), None)]
         held[zone["id"]] = made = FakeZone(name, zone["id"], is_private, "peer", None, *servers)
         for record in zone.get("records", []):
-            made.add_rrset(
-                {
-                    "Name": escaped(record["name"]),
-                    "Type": record["type"],
-                    "TTL": None if "alias" in record else record.get("ttl", 300),
-                    "ResourceRecords": record.get("values", []),
-                    "SetIdentifier": record.get("identifier"),
-                    "AliasTarget": record.get("alias"),
-                }
-            )
+            made.add_rrset(record_set(record))
         for number in range(zone.get("fill", 0)):
             record = {"Name": f"h{number:06}.{name}", "Type": "A", "TTL": 300, "ResourceRecords": ["192.0.2.1"]}
             made.add_rrset(record)
@@ -302,7 +464,7 @@ def list_resource_record_sets(self):
                 "Type": record.type,
                 "TTL": record.ttl,
                 "SetIdentifier": record.set_identifier,
-                "Weight": record.set_identifier and 1,
+                "Weight": record.weight,
                 "ResourceRecords": record.resource_records,
                 "AliasTarget": record.alias_target,
             }
@@ -319,6 +481,163 @@ def list_resource_record_sets(self):
     return ActionResult(told)
 
 
+# Changes, which are made all or not at all, and state what they change.
+
+
+class Refused(ServiceException):
+    def __init__(self, code, message):
+        super().__init__(code, message)
+
+
+def plain(value):
+    """A value by which it is compared: names don't mind their last dot."""
+    return value if value.startswith('"') else value.rstrip(".").lower()
+
+
+def key_of(record):
+    return (escaped(record.name), record.type, record.set_identifier)
+
+
+def statement(record):
+    """All that a deletion must state."""
+    return (
+        key_of(record),
+        int(record.ttl) if record.ttl is not None else None,
+        int(record.weight) if record.weight is not None else None,
+        sorted(plain(value) for value in record.records or []),
+        record.alias_target,
+    )
+
+
+def made_change(asked):
+    told = dict(asked["ResourceRecordSet"])
+    told["Name"] = escaped(told["Name"])
+    told["ResourceRecords"] = [each["Value"] for each in told.get("ResourceRecords") or []]
+    return asked["Action"], RecordSet(told)
+
+
+def why_not(zone, held, action, record):
+    """Why a single change of a batch can't be made; none if it can."""
+    what = f"resource record set [name='{record.name}', type='{record.type}']"
+    same = [each for each in held if key_of(each) == key_of(record)]
+    if not (record.name == zone.name or record.name.endswith("." + zone.name)):
+        return f"RRSet with DNS name {record.name} is not permitted in zone {zone.name}"
+    if action == "DELETE":
+        if not same:
+            return f"Tried to delete {what} but it was not found"
+        if statement(same[0]) != statement(record):
+            return f"Tried to delete {what} but the values provided do not match the current values"
+        return None
+    if action == "CREATE" and same:
+        return f"Tried to create {what} but it already exists"
+    if not record.alias_target and (record.ttl is None or not record.records):
+        return f"{what} has no values or no TTL"
+    if record.type == "TXT":
+        for value in record.records:
+            if not re.fullmatch(r'"([^"\\]|\\.){0,1020}"(\s+"([^"\\]|\\.){0,1020}")*', value):
+                return f"InvalidCharacterString (Value should be enclosed in quotation marks) encountered with {value}"
+            for text in re.findall(r'"((?:[^"\\]|\\.)*)"', value):
+                if len(re.sub(r"\\([0-3][0-7]{2}|.)", "x", text)) > 255:
+                    return "CharacterStringTooLong (Value is too long) encountered"
+    others = [each for each in held if each.name == record.name and key_of(each) != key_of(record)]
+    if any((each.type == "CNAME") != (record.type == "CNAME") for each in others):
+        return f"RRSet of type {record.type} with DNS name {record.name} is not permitted beside a CNAME"
+    if any(each.type == record.type and bool(each.set_identifier) != bool(record.set_identifier) for each in others):
+        return f"RRSet with DNS name {record.name} is simple, or has a set identifier, and not both"
+    return None
+
+
+def is_pending(change):
+    return change["asks"] > 0 or time.monotonic() < change["until"]
+
+
+def change_resource_record_sets(self):
+    with LOCK:
+        account, id = self.current_account, self._get_param("HostedZoneId")
+        zone, rules = self.backend.get_hosted_zone(id), CHANGING.get(account, {})
+        if rules.get("one_at_a_time") and any(
+            each["zone"] == zone.resource_id and is_pending(each) for each in CHANGES[account]
+        ):
+            raise Refused("PriorRequestNotComplete", "The request was rejected because Route 53 was still processing")
+        batch = self._get_param("ChangeBatch")
+        held, made = list(zone.rrsets), [made_change(asked) for asked in batch["Changes"]]
+        for action, record in made:
+            if why := why_not(zone, held, action, record):
+                raise Refused("InvalidChangeBatch", f"[{why}]")
+            held = [each for each in held if key_of(each) != key_of(record)]
+            if action != "DELETE":
+                held.append(record)
+        zone.rrsets = held
+        change = {
+            "id": "C" + uuid.uuid4().hex[:20].upper(),
+            "zone": zone.resource_id,
+            "comment": batch.get("Comment"),
+            "until": time.monotonic() + rules.get("sync_after", 0),
+            "asks": rules.get("sync_asks", 0),
+            "changes": [
+                {
+                    "action": action,
+                    "name": record.name,
+                    "type": record.type,
+                    "ttl": record.ttl,
+                    "identifier": record.set_identifier,
+                    "weight": record.weight,
+                    "values": record.records,
+                }
+                for action, record in made
+            ],
+        }
+        CHANGES[account].append(change)
+        return ActionResult({"ChangeInfo": shown_change(change)})
+
+
+def shown_change(change):
+    status = "PENDING" if is_pending(change) else "INSYNC"
+    return {"Id": f"/change/{change['id']}", "Status": status, "SubmittedAt": datetime.now(timezone.utc)}
+
+
+def get_change(self):
+    with LOCK:
+        id = self._get_param("Id").rsplit("/", 1)[-1]
+        for change in CHANGES[self.current_account]:
+            if change["id"] == id:
+                shown = shown_change(change)
+                change["asks"] = max(0, change["asks"] - 1)
+                return ActionResult({"ChangeInfo": shown})
+        raise Refused("NoSuchChange", f"A change with id {id} does not exist.")
+
+
+def decimal_escapes(text):
+    """A text of Route 53, whose escapes are octal, as a zone file has it."""
+    return re.sub(r"\\([0-3][0-7]{2})", lambda found: f"\\{int(found[1], 8):03}", text)
+
+
+def zone_file(account, id):
+    zone = route53_backends[account]["aws"].zones[id]
+    servers = [f"{name.rstrip('.')}." for name in (zone.delegation_set.name_servers if zone.delegation_set else [])]
+    first = servers[0] if servers else "ns1.example."
+    serial = len([change for change in CHANGES[account] if change["zone"] == id]) + 1
+    lines, seen = [], set()
+    kinds = {(record.name, record.type) for record in zone.rrsets}
+    if (zone.name, "SOA") not in kinds:
+        lines.append(f"{zone.name} 900 IN SOA {first} hostmaster.{zone.name} {serial} 7200 900 1209600 86400")
+    if (zone.name, "NS") not in kinds:
+        lines += [f"{zone.name} 300 IN NS {server}" for server in servers or [first]]
+    for record in sorted(zone.rrsets, key=place_of):
+        if record.alias_target or (record.name, record.type) in seen:
+            continue
+        seen.add((record.name, record.type))
+        for value in record.records:
+            if record.type in ("CNAME", "NS", "PTR"):
+                value = re.sub(r"[^A-Za-z0-9._*\\-]", lambda found: f"\\{ord(found[0]):03o}", value)
+            if record.type in ("CNAME", "NS", "PTR", "MX"):
+                value = value.rstrip(".") + "."
+            lines.append(f"{decimal_escapes(record.name)} {record.ttl} IN {record.type} {decimal_escapes(value)}")
+    return "\n".join(lines) + "\n"
+
+
+Route53.change_resource_record_sets = change_resource_record_sets
+Route53.get_change = get_change
 Route53.list_hosted_zones_by_name = list_hosted_zones_by_name
 Route53.list_resource_record_sets = list_resource_record_sets
 
@@ -416,9 +735,13 @@ class Call:
             if path.endswith("/hostedzonesbyname"):
                 self.operation, self.names = "ListHostedZonesByName", query.get("dnsname", [])
             elif found := re.fullmatch(r"/2013-04-01/hostedzone/([^/]+)(/rrset/?)?", path):
-                operations = {"GET": "ListResourceRecordSets" if found[2] else "GetHostedZone"}
-                self.operation = operations.get(environ["REQUEST_METHOD"], "other")
-                self.names = [found[1], *query.get("name", [])]
+                operations = {("GET", True): "ListResourceRecordSets", ("GET", False): "GetHostedZone"}
+                operations["POST", True] = "ChangeResourceRecordSets"
+                self.operation = operations.get((environ["REQUEST_METHOD"], bool(found[2])), "other")
+                changed = re.findall(r"<Name>([^<]*)</Name>", body.decode())
+                self.names = [found[1], *query.get("name", []), *dict.fromkeys(changed)]
+            elif path.startswith("/2013-04-01/change/") and environ["REQUEST_METHOD"] == "GET":
+                self.operation, self.names = "GetChange", [path.rsplit("/", 1)[-1]]
             else:
                 self.operation = "other"
         elif self.is_json:
@@ -426,6 +749,10 @@ class Call:
                 self.operation = "ListEmailIdentities"
             elif found := re.fullmatch(r"/v2/email/identities/([^/]+)", path):
                 self.operation = {"GET": "GetEmailIdentity"}.get(environ["REQUEST_METHOD"], "other")
+                self.names = [unquote(found[1])]
+            elif found := re.fullmatch(r"/v2/email/identities/([^/]+)/dkim/signing", path):
+                operations = {"PUT": "PutEmailIdentityDkimSigningAttributes"}
+                self.operation = operations.get(environ["REQUEST_METHOD"], "other")
                 self.names = [unquote(found[1])]
             elif path == "/v2/email/outbound-emails":
                 self.operation, asked = "SendEmail", json.loads(body)
@@ -440,11 +767,14 @@ class Call:
     def next_fault(self):
         for fault in FAULTS[self.account]:
             if (
-                fault["operation"] == self.operation
+                fault["operation"] in (self.operation, "*")
                 and fault.get("region", self.region) == self.region
                 and ("name" not in fault or fault["name"] in self.names)
                 and fault.get("times", 1) > 0
             ):
+                if fault.get("skip", 0) > 0:
+                    fault["skip"] -= 1
+                    continue
                 if "times" in fault:
                     fault["times"] -= 1
                 return fault
@@ -505,16 +835,16 @@ def serve(aws):
             if not is_too_soon:
                 fault = call.next_fault()
             outcome = "throttled" if is_too_soon else "fault" if fault else "answered"
-            CALLS.append(
-                {
-                    "operation": call.operation,
-                    "region": call.region,
-                    "account": call.account,
-                    "at": time.time(),
-                    "outcome": outcome,
-                    "names": call.names,
-                }
-            )
+            entry = {
+                "operation": call.operation,
+                "region": call.region,
+                "account": call.account,
+                "at": time.time(),
+                "outcome": outcome,
+                "names": call.names,
+                "held": False,
+            }
+            CALLS.append(entry)
         if is_too_soon:
             return call.error(start_response, *TOO_SOON[call.service])
         fault = fault or {}
@@ -529,9 +859,17 @@ def serve(aws):
         if "body" in fault:
             headers = [("Content-Type", fault.get("type", "text/html"))]
             return answer(start_response, fault.get("status", 200), headers, fault["body"])
+        if "edit" in fault:
+            with LOCK:
+                edit_zone(call.account, fault["edit"]["id"], fault["edit"]["records"])
         if fault.get("drop") == "when done":
             list(aws(environ, lambda *_: None))
             drop(environ)
+        if "hold" in fault:
+            answered = list(aws(environ, start_response))
+            entry["held"] = True
+            time.sleep(fault["hold"])
+            return answered
         return aws(environ, start_response)
 
     return app
@@ -555,6 +893,23 @@ def administer(environ, start_response, body):
         elif what == "zones":
             put_zones(asked["account"], asked["zones"])
             ZONES_A_PAGE[asked["account"]] = asked.get("page")
+        elif what == "edit":
+            edit_zone(asked["account"], asked["id"], asked["records"])
+        elif what == "changes" and environ["REQUEST_METHOD"] == "POST":
+            CHANGING[asked["account"]] = asked
+        elif what == "changes":
+            told = CHANGES[parse_qs(environ["QUERY_STRING"])["account"][0]]
+        elif what == "zonefile":
+            query = parse_qs(environ["QUERY_STRING"])
+            told = zone_file(query["account"][0], query["id"][0])
+        elif what == "zonefiles":
+            told = [zone_file(zone["account"], zone["id"]) for zone in asked["zones"]]
+        elif what == "restarts":
+            RESTARTS[asked["account"], asked["region"], asked["name"]] = asked
+        elif what == "verify":
+            told_of = [asked[field] for field in ("account", "region", "name", "servers")]
+            told_of += [asked.get("after", 0), asked.get("key")]
+            threading.Thread(target=verify, args=told_of, daemon=True).start()
         elif what == "events":
             put_events(asked["account"], asked["region"], asked["events"])
         elif what == "faults":

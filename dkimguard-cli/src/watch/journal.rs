@@ -1,11 +1,12 @@
 //! [`Journal`]: what passes on the way to the store, told of in the log and kept for the endpoints.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use dkimguard_core::error::StoreError;
-use dkimguard_core::guard::{IncidentId, IncidentKind, Memory};
+use dkimguard_core::guard::{Entry, IncidentId, IncidentKind, Memory};
 use dkimguard_core::identity::IdentityId;
 use dkimguard_core::judge::Verdict;
 use dkimguard_core::name::Name;
@@ -43,6 +44,8 @@ pub(crate) struct History {
     blindness: Option<Open>,
     /// How many alerts some notifier doesn't have yet.
     undelivered: usize,
+    /// What was done to mend the identity, the latest last.
+    repairs: Vec<Entry>,
     /// How the verdict changed since this process began, the latest last.
     changes: VecDeque<Change>,
     /// Whether this process has looked.
@@ -82,12 +85,21 @@ impl Journal {
         history.read(memory);
     }
 
-    /// Takes note of what is to be stored, and tells where a look has changed the verdict.
-    fn tell(&self, id: &IdentityId, memory: &Memory) {
+    /// Takes note of what is true, and tells where a look has changed the verdict, and of those steps of repairs.
+    fn tell(&self, id: &IdentityId, memory: &Memory, is_told: fn(&Entry) -> bool) {
         let mut histories = self.lock();
         let history = histories.entry(id.domain.clone()).or_default().entry(id.clone()).or_default();
         let (from, looked_at) = (history.verdict, history.looked_at);
+        let repairs = mem::take(&mut history.repairs);
         history.read(memory);
+        history.repairs.retain(is_told);
+        for entry in history.repairs.iter().filter(|entry| !repairs.contains(entry)) {
+            let Entry { step, what, reason, result, .. } = entry;
+            match result {
+                None => warn!(%id, step, reason, what, "a step of a repair begins"),
+                Some(result) => warn!(%id, step, reason, result, "a step of a repair has ended"),
+            }
+        }
         let Some(to) = memory.verdict().filter(|_| memory.looked_at() != looked_at) else { return };
         history.is_looked_at_here = true;
         if from == Some(to) {
@@ -117,6 +129,7 @@ impl History {
         self.verdict = memory.verdict();
         self.unhealthy_looks = memory.unhealthy_looks();
         self.undelivered = memory.undelivered().count();
+        self.repairs = memory.journal().cloned().collect();
         let open = |wanted: IncidentKind| {
             let incident = memory.open_incidents().find(|(kind, _, _)| *kind == wanted);
             incident.map(|(_, id, opened_at)| Open { id: id.clone(), opened_at })
@@ -143,9 +156,12 @@ impl Store for Journal {
         from: Option<Revision>,
     ) -> Result<Revision, StoreError> {
         let saved = self.store.save(id, memory, from).await;
-        // What can't be stored is true all the same; after a conflict another memory is made.
-        if !matches!(saved, Err(StoreError::Conflict)) {
-            self.tell(id, memory);
+        match saved {
+            Ok(_) => self.tell(id, memory, |_| true),
+            // Another memory is made.
+            Err(StoreError::Conflict) => {}
+            // What can't be stored is true all the same, but for steps about to begin: without a journal none does.
+            Err(_) => self.tell(id, memory, |entry| entry.result.is_some()),
         }
         saved
     }

@@ -1,20 +1,17 @@
 //! [`WatchSettings`]: what the command line, the environment and the configuration file mean for a watch.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use dkimguard_core::guard::{Depths, Policy};
+use dkimguard_core::guard::{Depths, Policy, RepairMode};
 
 use super::notifier::{self, NotifierSettings};
 use crate::args::{CheckOptions, OutputFlags, Watch};
-use crate::config::{GuardSection, RepairName};
-use crate::failure::{Code, Failure};
-use crate::settings::{Layers, Settings, Verbosity, text};
+use crate::config::{Config, GuardSection, RepairName};
+use crate::failure::Failure;
+use crate::settings::{Layers, Settings, Source, Verbosity, text};
+use crate::state::State;
 use crate::value::{DepthChoice, Interval, Listen, LogFormat, Number, Text};
-
-/// What the state file is called where only its directory is known.
-const STATE_FILE: &str = "dkimguard.sqlite";
 
 /// What a watch is to do.
 #[derive(Clone, Debug)]
@@ -31,14 +28,6 @@ pub(crate) struct WatchSettings {
     pub(crate) notifiers: Vec<NotifierSettings>,
     /// What is logged.
     pub(crate) log: LogSettings,
-}
-
-/// The file in which is remembered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) path: PathBuf,
-    /// A directory above it that is made where it is lacking, because nobody chose it.
-    pub(crate) above: Option<PathBuf>,
 }
 
 /// What is logged, and in which form.
@@ -69,14 +58,9 @@ impl WatchSettings {
     ) -> Result<Self, Failure> {
         let layers = Layers::load(options, environment)?;
         let config = layers.config();
-        if let Some(repair) =
-            config.guard.repair.as_ref().filter(|repair| *repair.get_ref() != RepairName::Off)
-        {
-            let what = "repair is asked for, and this version only watches: it repairs nothing yet";
-            return Err(config.failure_at(&repair.span(), what).with_hint("write repair = \"off\""));
-        }
         let look = layers.settings(&flags.domains)?;
         let mut policy = policy(&config.guard);
+        policy.repair = repair(config, &look)?;
         policy.depths = match look.look.depth {
             DepthChoice::Auto => Depths::Auto,
             DepthChoice::Full => Depths::Full,
@@ -86,7 +70,7 @@ impl WatchSettings {
         Ok(Self {
             look,
             policy,
-            state: state(flags, &layers)?,
+            state: State::settle(flags.state.as_deref(), &layers)?,
             listen: listen.map(|Listen(address)| address),
             notifiers: notifier::settle(config, environment)?,
             log: LogSettings {
@@ -96,6 +80,25 @@ impl WatchSettings {
                 verbosity: layers.output()?.verbosity,
             },
         })
+    }
+}
+
+/// What is done about records that are wrong; where nothing can be edited, or seen well enough, nothing can be meant to be.
+fn repair(config: &Config, look: &Settings) -> Result<RepairMode, Failure> {
+    let Some(repair) = &config.guard.repair else { return Ok(RepairMode::Off) };
+    let refuse = |what: &str, hint: &str| Err(config.failure_at(&repair.span(), what).with_hint(hint));
+    match (repair.get_ref(), &look.source, look.look.depth) {
+        (RepairName::Off, _, _) => Ok(RepairMode::Off),
+        (_, _, DepthChoice::Quick) => refuse(
+            "edits are made or proposed only after full looks, and depth is quick: no look is a full one",
+            "write repair = \"off\", or take depth = \"auto\"",
+        ),
+        (RepairName::Propose, _, _) => Ok(RepairMode::Propose),
+        (RepairName::Apply, Source::Ses { .. }, _) => Ok(RepairMode::Apply),
+        (RepairName::Apply, Source::File(_), _) => refuse(
+            "records are to be mended, and the identities are those of a file: no zone can be edited",
+            "write repair = \"off\", or take kind = \"ses\"",
+        ),
     }
 }
 
@@ -125,40 +128,13 @@ fn policy(section: &GuardSection) -> Policy {
     policy
 }
 
-/// Where somebody said, or else in the state directory that the service manager or the user has.
-fn state(flags: &Watch, layers: &Layers<'_>) -> Result<State, Failure> {
-    let config = layers.config();
-    let chosen = flags.state.clone().or_else(|| layers.variable("state").map(|(_, path)| path));
-    let chosen =
-        chosen.map(PathBuf::from).or_else(|| config.state.path.as_deref().map(|path| config.resolve(path)));
-    if let Some(path) = chosen {
-        return Ok(State { path, above: None });
-    }
-    let directory = |name: &str| {
-        // A variable that is set to nothing counts as not set; a relative one is not to be heeded (XDG base directories).
-        let directories = layers.environment(name).filter(|value| !value.is_empty())?;
-        // systemd separates several by colons.
-        let first = PathBuf::from(directories.split(':').next()?);
-        first.is_absolute().then_some(first)
-    };
-    if let Some(directory) = directory("STATE_DIRECTORY") {
-        return Ok(State { path: directory.join(STATE_FILE), above: None });
-    }
-    // A home that isn't there is a service's, and isn't made.
-    let home = || directory("HOME").filter(|home| home.is_dir());
-    let above = directory("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")));
-    let above = above.ok_or_else(|| {
-        Failure::new(Code::State, "there is no place for the state file: HOME names no directory")
-            .with_hint("name a file with --state")
-    })?;
-    Ok(State { path: above.join("dkimguard").join(STATE_FILE), above: Some(above) })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use super::*;
+    use crate::failure::Code;
 
     const DOCUMENTATION: &str = include_str!("../../../docs/watch.md");
 

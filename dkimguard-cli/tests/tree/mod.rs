@@ -96,6 +96,21 @@ impl Tree {
         Ok(())
     }
 
+    /// Has the servers of a zone, which are nsd and knot, read this zone file, and doesn't wait for it.
+    pub(crate) fn serve(&self, zone: &str, text: &str) -> Result<(), Box<dyn Error>> {
+        for addresses in self.network.servers(self.spec(zone)) {
+            let Some(IpAddr::V4(address)) = addresses.first() else { continue };
+            let directory = self.directory.path().join(address.to_string());
+            // Never half a file, whenever it is read.
+            let half = directory.join(format!("{zone}.half"));
+            fs::write(&half, text)?;
+            fs::rename(&half, directory.join(format!("{zone}.zone")))?;
+            let process = self.processes.iter().find(|process| process.address() == *address);
+            process.ok_or("a server of the zone that doesn't run")?.reread()?;
+        }
+        Ok(())
+    }
+
     /// An address of the tree's own network at which nothing is.
     pub(crate) fn unused_address(&self) -> Ipv4Addr {
         self.network.host(250)

@@ -111,11 +111,17 @@ impl Process {
 
     /// Has it read its zone files again, and waits until it has a CNAME at this name.
     pub(crate) fn reload(&mut self, name: &str) -> Result<(), Box<dyn Error>> {
+        self.reread()?;
+        self.wait_until(name, Kind::Cname, |reply| matches!(reply, Some(Reply::Given)))
+    }
+
+    /// Has it read its zone files again.
+    pub(crate) fn reread(&self) -> Result<(), Box<dyn Error>> {
         let status = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status()?;
         if !status.success() {
             return Err(format!("the server on {} is gone: {}", self.address, self.log()).into());
         }
-        self.wait_until(name, Kind::Cname, |reply| matches!(reply, Some(Reply::Given)))
+        Ok(())
     }
 
     /// Waits until the server has the zone loaded.

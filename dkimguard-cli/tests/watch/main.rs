@@ -1,5 +1,6 @@
 //! The built binary, watching: name servers on loopback, a receiver of webhooks, a peer that speaks AWS.
 
+mod authority;
 #[path = "../binary/mod.rs"]
 mod binary;
 mod hook;
@@ -18,9 +19,11 @@ use std::time::{Duration, Instant};
 
 use dkimguard_core::guard::Sqlite;
 use dkimguard_core::testing::{Fault, Lab, World, Zone};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use hook::{Hook, SECRET};
+use authority::Authority;
+use hook::{Fate, Hook, SECRET, Service};
 use peer::Peer;
 use watcher::{Home, Watcher, command, get, request, wait};
 
@@ -183,6 +186,120 @@ fn an_incident_is_told_once_when_it_opens_and_once_when_it_is_over() {
     let verdicts: Vec<_> = verdicts.map(|line| line["verdict"].clone()).collect();
     assert_eq!(verdicts, ["healthy", "failing", "healthy"]);
     assert!(!format!("{:?}", watcher.log()).contains("hidden"), "no secret is in the log");
+}
+
+/// A watch whose incident has a deadline, told to a service that takes it and to one that doesn't, until it is over.
+/// Gives what the service took as it opened and as it ended, and what standard output was given.
+fn told_to(service: Service) -> ([Value; 2], [Value; 2]) {
+    let (lab, home) = (lab(), Home::with_domains(&["example.com"]));
+    let hook = Hook::playing(service, Box::new(|_| Fate::Taken(Duration::ZERO)));
+    let refusing = Hook::playing(service, Box::new(|_| Fate::Failed));
+    // Slack's URL is a secret, which a file holds as PagerDuty's key.
+    let section = |hook: &Hook, name: &str| {
+        let secret = if service == Service::Slack { hook.url() } else { SECRET.to_owned() };
+        home.write(name, &secret);
+        let kind = service.kind();
+        let url =
+            if service == Service::Slack { String::new() } else { format!("url = \"{}\"\n", hook.url()) };
+        format!("[[notify]]\nkind = \"{kind}\"\nname = \"{name}\"\nsecret_file = \"{name}\"\n{url}")
+    };
+    let sections = [section(&hook, "taking"), section(&refusing, "refusing")].concat();
+    let config = home.configure(&lab, &format!("{sections}[[notify]]\nkind = \"stdout\""));
+    let since = Timestamp::now() - SignedDuration::from_hours(1);
+    let identities = fs::read_to_string(home.path("identities.toml")).expect("it is there");
+    home.write(
+        "identities.toml",
+        &format!("{identities}status = \"temporary-failure\"\nstatus_since = {since:.0}\n"),
+    );
+    break_it(&lab);
+    let watcher = Watcher::start(&config);
+    let opened = hook.alert(1);
+    let failure = watcher.logged("an alert was not delivered; it is tried again later", 1);
+    let error = failure["error"].as_str().expect("a text");
+    assert!(error.contains("HTTP 503: not /"), "{error}");
+
+    home.set_domains(&["example.com"]);
+    mend(&lab);
+    watcher.signal("HUP");
+    let recovered = hook.alert(2);
+    let lines = wait("both alerts on standard output", || Some(watcher.stdout()).filter(|l| l.len() >= 2));
+    let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!([&lines[0]["event"], &lines[1]["event"]], ["opened", "recovered"]);
+    watcher.verdict(ID, "healthy");
+    assert_eq!(hook.taken().len(), 2);
+    let log = format!("{:?} {:?}", watcher.log(), watcher.stdout());
+    // PagerDuty's path is the same for all.
+    let secret = if service == Service::Slack { "hidden" } else { SECRET };
+    assert!(!log.contains(secret), "no secret is in the log: {log}");
+    ([opened, recovered], [lines[0].clone(), lines[1].clone()])
+}
+
+#[test]
+fn slack_is_told_how_bad_it_is_of_which_domain_and_until_when() {
+    let ([opened, recovered], [alert, end]) = told_to(Service::Slack);
+    let text = |message: &Value| message["text"].as_str().expect("a text").to_owned();
+    assert!(text(&opened).starts_with("opened: example.com is failing: "), "{opened:#}");
+    assert_eq!(opened["blocks"][0]["text"]["text"], "example.com is failing (opened)");
+    let deadline: Timestamp = alert["deadline"].as_str().expect("a clock runs").parse().expect("a time");
+    let deadline = format!("To be mended by {}", deadline.strftime("%Y-%m-%d %H:%M UTC"));
+    let blocks = opened["blocks"].as_array().expect("blocks");
+    let is_told =
+        blocks.iter().any(|block| block["text"]["text"].as_str().is_some_and(|t| t.starts_with(&deadline)));
+    assert!(is_told, "{deadline}: {opened:#}");
+    assert!(text(&recovered).starts_with("recovered: example.com is healthy"), "{recovered:#}");
+    for (message, alert) in [(opened, alert), (recovered, end)] {
+        let incident = format!("Incident {}", alert["incident"].as_str().expect("a text"));
+        assert!(message.to_string().contains(&incident), "{incident}: {message:#}");
+    }
+}
+
+#[test]
+fn pagerduty_is_triggered_and_resolved_under_one_key() {
+    let ([opened, recovered], [alert, end]) = told_to(Service::PagerDuty);
+    let incident = &alert["incident"];
+    assert!(incident.is_string() && incident == &end["incident"], "{alert:#} {end:#}");
+    let told = ["routing_key", "event_action", "dedup_key"].map(|key| &opened[key]);
+    assert_eq!(told, [&json!(SECRET), &json!("trigger"), incident]);
+    let payload = &opened["payload"];
+    assert_eq!([&payload["source"], &payload["severity"]], ["example.com", "critical"]);
+    assert!(alert["deadline"].is_string(), "{alert:#}");
+    assert_eq!(payload["custom_details"]["deadline"], alert["deadline"]);
+    let resolve = json!({ "routing_key": SECRET, "event_action": "resolve", "dedup_key": incident });
+    assert_eq!(recovered, resolve);
+}
+
+#[test]
+fn a_webhook_behind_tls_is_told_once_its_certificate_is_trusted() {
+    let (lab, home) = (lab(), Home::with_domains(&["example.com"]));
+    let [authority, strange] = ["trusted", "strange"].map(Authority::named);
+    let hook = Hook::behind(authority.server("127.0.0.1"));
+    home.write("secret", SECRET);
+    let trusted = home.write("trusted.pem", &authority.pem());
+    let other = home.write("other.pem", &strange.pem());
+    let config = home.configure(&lab, &hook.section());
+    let trusting = |roots: &Path| {
+        Watcher::start_with(&config, |command| {
+            command.env_remove("SSL_CERT_DIR").env("SSL_CERT_FILE", roots);
+        })
+    };
+    break_it(&lab);
+    let mut watcher = trusting(&other);
+    let message = "an alert was not delivered; it is tried again later";
+    let failure = watcher.logged(message, 1);
+    let error = failure["error"].as_str().expect("a text");
+    assert!(error.contains(&hook.address().to_string()), "{error} names the host");
+    assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error} says why");
+    assert_eq!(failure["refused"], false, "{failure}");
+    assert_eq!(watcher.verdict(ID, "failing")["history"]["undelivered"], 1);
+    assert_eq!(hook.taken(), Vec::<Value>::new());
+    let log = format!("{:?}", watcher.log());
+    assert!(!log.contains("hidden"), "no secret is in the log: {log}");
+    watcher.signal("TERM");
+    watcher.ended();
+
+    let _trusting = trusting(&trusted);
+    let opened = wait("the alert over TLS", || hook.taken().into_iter().next());
+    assert_eq!([&opened["event"], &opened["domain"]], ["opened", "example.com"]);
 }
 
 #[test]
@@ -515,8 +632,8 @@ fn what_is_wrong_in_the_configuration_is_refused_with_its_place() {
     for (text, place, what) in [
         ("[guard]\nintervall = \"1s\"\n", ":2:1: ", "intervall"),
         ("[guard]\ninterval = 15\n", ":2:12: ", "expected a string"),
-        ("[guard]\nrepair = \"propose\"\n", ":2:10: ", "it repairs nothing yet"),
-        ("[guard]\nrepair = \"apply\"\n", ":2:10: ", "it repairs nothing yet"),
+        ("[guard]\nrepair = \"apply\"\n", ":2:10: ", "no zone can be edited"),
+        ("[guard]\nrepair = \"propose\"\n[look]\ndepth = \"quick\"\n", ":2:10: ", "no look is a full one"),
         ("[guard]\nrepair = \"please\"\n", ":2:10: ", "please"),
         ("[[notify]]\nkind = \"sms\"\n", ":2:8: ", "sms"),
         ("\n[[notify]]\nkind = \"webhook\"\n", ":2:1: ", "needs url"),
@@ -709,4 +826,126 @@ fn what_ses_and_sns_are_asked_is_counted_and_a_deadline_is_told() {
         let denied = [("operation", "ses:GetEmailIdentity"), ("outcome", "denied")];
         watcher.metrics().value("dkimguard_provider_calls_total", &denied)
     });
+}
+
+/// An account of SES with example.com, whose zone lacks one of the three records, and so do its servers.
+fn mendable(account: &str) -> (Lab, Home) {
+    let (peer, region) = (Peer::shared(), "us-east-1");
+    let identity = json!([{ "name": "example.com", "DkimAttributes": { "Tokens": ["aaa", "bbb", "ccc"] } }]);
+    peer.add_identities(account, region, &identity);
+    let cname = |token: &str| {
+        json!({ "name": format!("{token}._domainkey.example.com"), "type": "CNAME",
+                "values": [format!("{token}.dkim.amazonses.com")] })
+    };
+    let zone = json!([{ "name": "example.com", "id": "ZMEND", "servers": ["ns1.example.com", "ns2.example.com"],
+                        "records": [cname("aaa"), cname("ccc")] }]);
+    peer.add_zones(account, &zone);
+    let lab = lab();
+    break_it(&lab);
+    (lab, Home::with_domains(&[]))
+}
+
+/// Starts a watch of that account which does so about what is broken.
+fn start_mending(account: &str, repair: &str, lab: &Lab, home: &Home, more: &str) -> Watcher {
+    let config = home.configure_source("kind = \"ses\"\ndomains = [\"example.com\"]", lab, more);
+    let text = fs::read_to_string(&config).expect("it is there");
+    fs::write(&config, text.replace("[guard]\n", &format!("[guard]\nrepair = \"{repair}\"\n")))
+        .expect("writing it");
+    Watcher::start_with(&config, |command| {
+        command
+            .env("AWS_ENDPOINT_URL", Peer::shared().url())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", Peer::access_key(account))
+            .env("AWS_SECRET_ACCESS_KEY", "secret");
+    })
+}
+
+/// The messages of the log about repairs.
+fn told_of_repairs(watcher: &Watcher) -> Vec<Value> {
+    let log = watcher.log().into_iter();
+    log.filter(|line| line["message"].as_str().is_some_and(|it| it.starts_with("a step of a repair")))
+        .collect()
+}
+
+#[test]
+fn what_is_to_be_mended_is_mended_by_one_change_and_told_of() {
+    let account = "200000000902";
+    let peer = Peer::shared();
+    let (lab, home) = mendable(account);
+    let before = peer.zone_file(account, "ZMEND");
+    let watcher = start_mending(account, "apply", &lab, &home, "[[notify]]\nkind = \"stdout\"");
+    let ended = watcher.logged("a step of a repair has ended", 1);
+    let changes = peer.changes(account);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(changes[0]["zone"], "ZMEND", "{changes:?}");
+    let made = changes[0]["changes"].as_array().expect("a list");
+    assert_eq!(made.len(), 1, "{changes:?}");
+    assert_eq!([&made[0]["action"], &made[0]["type"]], [&json!("CREATE"), &json!("CNAME")], "{changes:?}");
+    assert_eq!(made[0]["name"], format!("{RECORD}."), "{changes:?}");
+    let after = peer.zone_file(account, "ZMEND");
+    let kept = before.lines().all(|line| line.contains("SOA") || after.lines().any(|now| now == line));
+    assert!(kept, "{before}\n{after}");
+
+    // The zone's servers follow.
+    mend(&lab);
+    let id = format!("ses:{account}:us-east-1:example.com");
+    let identity = watcher.verdict(&id, "healthy");
+    assert_eq!(peer.changes(account).len(), 1);
+    assert_eq!(peer.count(account, "ChangeResourceRecordSets"), 1);
+    assert_eq!(peer.count(account, "PutEmailIdentityDkimSigningAttributes"), 0);
+
+    // Each step stands in the log, before it is taken and after, with its reason and its result …
+    let told = told_of_repairs(&watcher);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!([&told[0]["message"], &told[1]], [&json!("a step of a repair begins"), &ended]);
+    let result = ended["result"].as_str().expect("a text");
+    assert_eq!(result, format!("published as change {}", changes[0]["id"].as_str().expect("a text")));
+    let reason = &told[0]["reason"];
+    assert!(reason.as_str().is_some_and(|reason| reason.contains("1 of 3")), "{reason}");
+    let what = told[0]["what"].as_str().expect("a text");
+    assert!(what.contains("+ bbb._domainkey.example.com. "), "{what}");
+    for line in &told {
+        assert_eq!(
+            [&line["level"], &line["step"], &line["id"]],
+            [&json!("WARN"), &json!("publish"), &json!(id)]
+        );
+    }
+    // … at the endpoint, and in the state file.
+    let repairs = identity["history"]["repairs"].as_array().expect("a list").clone();
+    assert_eq!(repairs.len(), 1, "{repairs:?}");
+    assert_eq!([&repairs[0]["result"], &repairs[0]["reason"]], [&json!(result), reason]);
+    let state = home.path("state.sqlite");
+    drop(watcher);
+    let mut history = binary::binary();
+    history.args(["repair", "example.com", "--history", "--format", "json", "--state"]).arg(state);
+    let output = history.output().expect("the binary starts");
+    let entries: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(entries.len(), 1, "{output:?}");
+    for field in ["at", "step", "what", "reason", "result"] {
+        assert_eq!(entries[0][field], repairs[0][field], "{field}");
+    }
+}
+
+#[test]
+fn an_edit_that_is_proposed_is_in_the_alert_and_not_made() {
+    let account = "200000000903";
+    let (lab, home) = mendable(account);
+    let watcher = start_mending(account, "propose", &lab, &home, "[[notify]]\nkind = \"stdout\"");
+    let line = wait("an alert", || watcher.stdout().into_iter().next());
+    let alert: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(alert["event"], "opened");
+    let plan = &alert["report"]["plan"];
+    assert_eq!(
+        [&plan["zone"]["id"], &plan["edits"][0]["name"]],
+        [&json!("ZMEND"), &json!(RECORD)],
+        "{alert}"
+    );
+    let remedy = alert["remedy"].as_str().expect("a text");
+    assert!(remedy.contains("+ bbb._domainkey.example.com. "), "{remedy}");
+    watcher.logged("looked at", 5);
+    assert_eq!(told_of_repairs(&watcher), [Value::Null; 0]);
+    assert_eq!(Peer::shared().count(account, "ChangeResourceRecordSets"), 0);
 }

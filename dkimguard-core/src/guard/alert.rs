@@ -41,7 +41,7 @@ pub struct Alert {
     pub verdict: Verdict,
     /// What is so, in one line.
     pub summary: String,
-    /// What mends it, where something is wrong that has a remedy.
+    /// What mends it, where something is wrong that has a remedy; with the edit that does, where the report has a plan.
     pub remedy: Option<String>,
     /// The codes of the causes, the best explanation first.
     pub causes: Vec<String>,

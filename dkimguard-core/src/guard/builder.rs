@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{Guard, GuardHandle, InMemory, Policy, Timer};
+use super::{Depths, Guard, GuardHandle, InMemory, Policy, RepairMode, Timer};
 use crate::look::Look;
 use crate::name::Name;
-use crate::ports::{ChangeHistory, IdentitySource, Notifier, Store, SystemClock, ZoneView};
+use crate::ports::{
+    ChangeHistory, IdentitySource, Notifier, Rearm, RecordPublisher, Store, SystemClock, ZoneView,
+};
 
 /// What a guard is made of; needed are the source of identities, the look, and what to watch.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct GuardBuilder {
     pub(super) policy: Policy,
     pub(super) store: Arc<dyn Store>,
     pub(super) notifiers: Vec<Arc<dyn Notifier>>,
+    pub(super) publisher: Option<Arc<dyn RecordPublisher>>,
+    pub(super) rearm: Option<Arc<dyn Rearm>>,
     pub(super) clock: Arc<dyn Timer>,
     pub(super) seed: u64,
 }
@@ -35,6 +39,15 @@ pub enum BuildError {
     /// Two notifiers have the same name, under which it is kept what they were given.
     #[error("two notifiers are called '{0}'")]
     SameName(String),
+    /// The policy says that records are mended, and there is nobody to publish them.
+    #[error("the policy says that records are mended, and the guard has no publisher")]
+    NoPublisher,
+    /// The policy says that records are mended or edits proposed, and every look is a quick one, which shows too little.
+    #[error(
+        "the policy says that records are mended or edits proposed, and that no look is a full one, without which \
+         neither can be"
+    )]
+    NeverLooksClosely,
     /// There is no Tokio runtime here to spawn on.
     #[error("a guard is spawned on a Tokio runtime, and there is none here")]
     NoRuntime,
@@ -50,6 +63,8 @@ impl GuardBuilder {
             policy: Policy::default(),
             store: Arc::new(InMemory::default()),
             notifiers: Vec::new(),
+            publisher: None,
+            rearm: None,
             clock: Arc::new(SystemClock),
             seed: 0,
         }
@@ -91,6 +106,18 @@ impl GuardBuilder {
         self
     }
 
+    /// Mends records through this host, if [`Policy::repair`] says so. Without one it can't write.
+    pub fn publisher(mut self, publisher: impl RecordPublisher + 'static) -> Self {
+        self.publisher = Some(Arc::new(publisher));
+        self
+    }
+
+    /// Asks this provider to start again where it has given up and the records hold, if [`Policy::repair`] says so.
+    pub fn rearm(mut self, rearm: impl Rearm + 'static) -> Self {
+        self.rearm = Some(Arc::new(rearm));
+        self
+    }
+
     /// Remembers here. By default in memory, until the process ends.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Arc::new(store);
@@ -119,7 +146,7 @@ impl GuardBuilder {
     /// The guard, to be run by the caller.
     ///
     /// # Errors
-    /// Nothing to watch; two notifiers of one name.
+    /// Nothing to watch; two notifiers of one name; records are to be mended and there is no publisher, or no full look.
     pub fn build(self) -> Result<Guard, BuildError> {
         if self.domains.is_empty() && !self.watches_all {
             return Err(BuildError::NothingToWatch);
@@ -128,6 +155,12 @@ impl GuardBuilder {
         if let Some(twice) = self.notifiers.iter().find(|notifier| !names.insert(notifier.name().to_owned()))
         {
             return Err(BuildError::SameName(twice.name().to_owned()));
+        }
+        if self.policy.repair == RepairMode::Apply && self.publisher.is_none() {
+            return Err(BuildError::NoPublisher);
+        }
+        if self.policy.repair != RepairMode::Off && self.policy.depths == Depths::Quick {
+            return Err(BuildError::NeverLooksClosely);
         }
         Ok(Guard::new(self))
     }

@@ -12,9 +12,7 @@ use super::{Alert, AlertEvent};
 
 /// How many alerts of one identity wait at most. Beyond that reminders give way first, then the oldest.
 const MOST_WAITING: usize = 16;
-/// After the first failure a notifier is left alone for so long, and for twice as long after each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(30);
-/// The longest pause.
+/// The longest time for which a notifier that fails is left alone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Alerts on their way to the notifiers. Each notifier gets them in their order.
@@ -139,7 +137,13 @@ impl Delivery {
     }
 
     /// Notes what came of the batches, and lets go of what every notifier has.
-    pub(super) fn note(&mut self, outcomes: &[Outcome], notifiers: &[String], at: Timestamp) {
+    pub(super) fn note(
+        &mut self,
+        outcomes: &[Outcome],
+        notifiers: &[String],
+        policy: &Policy,
+        at: Timestamp,
+    ) {
         self.claimed_until = None;
         for outcome in outcomes {
             for waiting in &mut self.waiting {
@@ -153,7 +157,7 @@ impl Delivery {
             if outcome.has_failed {
                 // Whoever took an alert before it failed is alive.
                 let failures = if outcome.delivered.is_empty() { failures } else { 0 };
-                let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE);
+                let pause = policy.delivery_pause.saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE);
                 let until = after(at, pause);
                 self.pauses.push(Pause { notifier: outcome.notifier.clone(), failures: failures + 1, until });
             }
@@ -249,34 +253,42 @@ mod tests {
         let mut delivery = waiting_for_both();
         assert_eq!(claim(&mut delivery, 0), [("a".to_owned(), vec![1, 2]), ("b".to_owned(), vec![1, 2])]);
         assert_eq!(claim(&mut delivery, 1), [], "they are under way");
-        delivery.note(&[took("a", &[1], true), took("b", &[1, 2], false)], &both, at(2));
+        delivery.note(&[took("a", &[1], true), took("b", &[1, 2], false)], &both, &Policy::default(), at(2));
         assert_eq!(claim(&mut delivery, 3), [], "a is left alone for a while, and b has all");
         assert_eq!(delivery.due(&both, &Policy::default(), at(3)), Some(at(32)));
         delivery.add(alert(3, AlertEvent::Recovered));
         assert_eq!(claim(&mut delivery, 4), [("b".to_owned(), vec![3])]);
-        delivery.note(&[took("b", &[3], false)], &both, at(4));
+        delivery.note(&[took("b", &[3], false)], &both, &Policy::default(), at(4));
         assert_eq!(claim(&mut delivery, 32), [("a".to_owned(), vec![2, 3])]);
-        delivery.note(&[took("a", &[2, 3], false)], &both, at(33));
+        delivery.note(&[took("a", &[2, 3], false)], &both, &Policy::default(), at(33));
         assert_eq!(delivery, Delivery::default());
     }
 
     #[test]
     fn pauses_double_up_to_an_hour_and_end_with_success() {
         let both = names(&["a", "b"]);
-        let mut delivery = waiting_for_both();
-        let mut now = 0;
-        let mut pauses = Vec::new();
-        for _ in 0..9 {
-            assert_eq!(claim(&mut delivery, now).len(), if now == 0 { 2 } else { 1 });
-            delivery.note(&[took("a", &[], true), took("b", &[1, 2], false)], &both, at(now));
-            let due = delivery.due(&both, &Policy::default(), at(now)).expect("a waits");
-            pauses.push(due.duration_since(at(now)).as_secs());
-            now += due.duration_since(at(now)).as_secs();
+        for (first, expected) in
+            [(30, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]), (1, [1, 2, 4, 8, 16, 32, 64, 128, 256])]
+        {
+            let policy = Policy { delivery_pause: Duration::from_secs(first), ..Policy::default() };
+            let mut delivery = waiting_for_both();
+            let mut now = 0;
+            let mut pauses = Vec::new();
+            for _ in 0..9 {
+                assert_eq!(claim(&mut delivery, now).len(), if now == 0 { 2 } else { 1 });
+                let outcomes = [took("a", &[], true), took("b", &[1, 2], false)];
+                delivery.note(&outcomes, &both, &policy, at(now));
+                let due = delivery.due(&both, &policy, at(now)).expect("a waits");
+                pauses.push(due.duration_since(at(now)).as_secs());
+                now += due.duration_since(at(now)).as_secs();
+            }
+            assert_eq!(pauses, expected);
+            claim(&mut delivery, now);
+            delivery.note(&[took("a", &[1], true)], &both, &policy, at(now));
+            let again = at(now) + SignedDuration::try_from(policy.delivery_pause).expect("it is short");
+            assert_eq!(delivery.due(&both, &policy, at(now)), Some(again), "it is alive");
         }
-        assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
-        claim(&mut delivery, now);
-        delivery.note(&[took("a", &[1], true)], &both, at(now));
-        assert_eq!(delivery.due(&both, &Policy::default(), at(now)), Some(at(now + 30)), "it is alive");
+        assert_eq!(Policy::default().delivery_pause, Duration::from_secs(30));
     }
 
     #[test]
@@ -289,7 +301,12 @@ mod tests {
         let mut delivery = waiting_for_both();
         claim(&mut delivery, 100_000_000);
         assert_eq!(claim(&mut delivery, 0).len(), 2);
-        delivery.note(&[took("a", &[], true), took("b", &[], true)], &names(&["a", "b"]), at(100_000_000));
+        delivery.note(
+            &[took("a", &[], true), took("b", &[], true)],
+            &names(&["a", "b"]),
+            &Policy::default(),
+            at(100_000_000),
+        );
         assert_eq!(claim(&mut delivery, 1).len(), 2);
     }
 
@@ -297,7 +314,12 @@ mod tests {
     fn nothing_waits_for_a_notifier_that_there_is_no_more() {
         let mut delivery = waiting_for_both();
         claim(&mut delivery, 0);
-        delivery.note(&[took("a", &[1, 2], false), took("b", &[], true)], &names(&["a", "b"]), at(1));
+        delivery.note(
+            &[took("a", &[1, 2], false), took("b", &[], true)],
+            &names(&["a", "b"]),
+            &Policy::default(),
+            at(1),
+        );
         assert_eq!(delivery.waiting().count(), 2);
         assert_eq!(delivery.claim(&names(&["a"]), &Policy::default(), at(2)), []);
         assert_eq!(delivery, Delivery::default());
@@ -351,7 +373,7 @@ mod tests {
                     outcomes.push(took(notifier, taken, taken.len() < alerts.len()));
                 }
                 if !outcomes.is_empty() {
-                    delivery.note(&outcomes, &both, now);
+                    delivery.note(&outcomes, &both, &policy, now);
                 }
                 prop_assert!(delivery.waiting().count() <= MOST_WAITING);
             }

@@ -13,7 +13,9 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::builder::{BuildError, GuardBuilder};
+use super::delivery::Batch;
 use super::keeper::Keeper;
+use super::mend::Due;
 use super::policy::after;
 use super::sweep::{Answer, Asked, Listed};
 use super::visit::{Delivered, Visited, Visitor};
@@ -30,6 +32,8 @@ const ALERTS_KEPT: usize = 256;
 const REPORTS_KEPT: usize = 1000;
 /// How many deliveries are under way at once.
 const DELIVERIES_AT_ONCE: usize = 32;
+/// How many steps that mend identities are under way at once: each writes to a zone or to the provider.
+const STEPS_AT_ONCE: usize = 4;
 /// How many batches of domains the source is asked for at once.
 const BATCHES_AT_ONCE: usize = 2;
 /// The domains of a batch, as many as SES tells of in one call.
@@ -43,8 +47,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// A guard: one loop that keeps looking at domains, remembers, and tells.
 ///
-/// It is one task whatever the number of domains. A port that panics or hangs costs one look; deliveries never hold up
-/// a look.
+/// It is one task whatever the number of domains. A port that panics or hangs costs one look; deliveries and repairs never
+/// hold up a look.
 #[derive(Debug)]
 pub struct Guard {
     visitor: Visitor,
@@ -87,6 +91,15 @@ enum Next {
     At(Timestamp),
     /// Then, or a little earlier.
     About(Timestamp),
+}
+
+/// Which domains can be looked at now.
+#[derive(Clone, Copy, Debug)]
+enum Ready {
+    /// Those that are due now, and those that are until then and may come early.
+    Due { now: Timestamp, until: Timestamp },
+    /// All: the clock was set back, and when they are due comes from before that.
+    All,
 }
 
 /// What somebody wants of a running guard.
@@ -150,8 +163,10 @@ impl Guard {
     }
 
     pub(super) fn new(builder: GuardBuilder) -> Self {
-        let GuardBuilder { source, look, domains, watches_all, policy, store, notifiers, clock, seed } =
-            builder;
+        let GuardBuilder {
+            source, look, domains, watches_all, policy, store, notifiers, clock, seed, ..
+        } = builder;
+        let (publisher, rearm) = (builder.publisher, builder.rearm);
         let (orders, received) = mpsc::unbounded_channel();
         let seen = domains.iter().map(|domain| (domain.clone(), Seen::default()));
         let shared = Shared {
@@ -175,6 +190,8 @@ impl Guard {
                 policy,
                 names: notifiers.iter().map(|notifier| notifier.name().to_owned()).collect(),
                 notifiers,
+                publisher,
+                rearm,
                 keeper: Keeper::new(store),
                 clock,
                 watched: AtomicUsize::new(domains.len()),
@@ -189,16 +206,20 @@ impl Guard {
         }
     }
 
-    /// Takes one look at a domain it watches, remembers it and tells, as the loop would: a report for each account
-    /// and region that holds the domain.
+    /// Takes one look at a domain it watches, remembers it and tells, as the loop would, and mends what is due: a report
+    /// for each account and region that holds the domain, from before that.
     pub async fn look(&mut self, domain: &Name) -> Vec<Report> {
         let known = self.domains.known(domain).to_vec();
         let visited = self.visitor.visit(domain.clone(), known, None).await;
-        let mut deliveries = Vec::new();
-        let reports = self.take_in(visited, &mut deliveries);
-        for (id, batches) in deliveries {
+        let mut follows = Follows::default();
+        let Self { visitor, shared, domains, deliveries_due, .. } = self;
+        let reports = take_in(visitor, shared, domains, deliveries_due, visited, &mut follows);
+        for (id, batches) in follows.deliveries {
             let delivered = self.visitor.deliver(id, batches).await;
             note_due(&mut self.deliveries_due, delivered);
+        }
+        for due in follows.steps {
+            self.visitor.mend(due).await;
         }
         reports
     }
@@ -208,8 +229,9 @@ impl Guard {
         self.domains.watched.get(domain)?.due
     }
 
-    /// Runs until `stop` ends. What is being looked at then is dropped; what is being delivered is given a second,
-    /// and what isn't delivered by then is delivered by whoever opens the same store next.
+    /// Runs until `stop` ends. What is being looked at then is dropped; what is being delivered or mended is given a
+    /// second. What isn't delivered by then is delivered by whoever opens the same store next, and what came of a repair
+    /// is found out by their looks.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Vec<(IdentityId, Memory)> {
         let ended = Ended(Arc::clone(&self.shared));
         self.run_until(stop).await;
@@ -247,6 +269,8 @@ impl Guard {
         let mut deliveries: FuturesUnordered<BoxFuture<'_, Delivered>> = FuturesUnordered::new();
         let mut batches: FuturesUnordered<BoxFuture<'_, Asked>> = FuturesUnordered::new();
         let mut lists: FuturesUnordered<BoxFuture<'_, Listed>> = FuturesUnordered::new();
+        let mut mends: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        let mut steps_due: VecDeque<Due> = VecDeque::new();
         let mut spent = Spending::default();
         loop {
             let now = visitor.clock.now();
@@ -258,6 +282,12 @@ impl Guard {
                 deliveries_due.entry(None).or_insert(due);
             }
             begin_deliveries(deliveries_due, visitor, &mut deliveries, now, &mut wake);
+            // Where as many are under way as may be, the end of one of them wakes the loop.
+            while mends.len() < STEPS_AT_ONCE
+                && let Some(due) = steps_due.pop_front()
+            {
+                mends.push(Box::pin(visitor.mend(due)));
+            }
             let pause = Duration::try_from(wake.duration_since(now)).unwrap_or_default();
             tokio::select! {
                 biased;
@@ -269,28 +299,36 @@ impl Guard {
                 }
                 Some(asked) = batches.next() => domains.asked.extend(asked),
                 Some(visited) = visits.next() => {
-                    let mut begun = Vec::new();
-                    take_in(visitor, shared, domains, deliveries_due, visited, &mut begun);
-                    for (id, batches) in begun {
+                    let mut follows = Follows::default();
+                    take_in(visitor, shared, domains, deliveries_due, visited, &mut follows);
+                    for (id, batches) in follows.deliveries {
                         deliveries.push(Box::pin(visitor.deliver(id, batches)));
                     }
+                    // One that still waits for its turn was asked for by an earlier look.
+                    steps_due.retain(|waiting| follows.steps.iter().all(|due| due.id != waiting.id));
+                    steps_due.extend(follows.steps);
                 }
                 Some(delivered) = deliveries.next() => note_due(deliveries_due, delivered),
+                Some(()) = mends.next() => shared.note_faults(visitor),
                 () = visitor.clock.sleep(pause) => {}
             }
         }
         drop((visits, batches, lists));
-        let rest = async { while deliveries.next().await.is_some() {} };
+        let delivered = async { while deliveries.next().await.is_some() {} };
+        let mended = async { while mends.next().await.is_some() {} };
+        let rest = future::join(delivered, mended);
         future::select(pin!(rest), visitor.clock.sleep(LAST_WAIT)).await;
-    }
-
-    fn take_in(&mut self, visited: Visited, begun: &mut Begun) -> Vec<Report> {
-        take_in(&self.visitor, &self.shared, &mut self.domains, &mut self.deliveries_due, visited, begun)
     }
 }
 
-/// Deliveries that a visit has taken upon itself.
-type Begun = Vec<(Option<IdentityId>, Vec<super::delivery::Batch>)>;
+/// What is to be done after a visit, outside of its time.
+#[derive(Debug, Default)]
+struct Follows {
+    /// Deliveries that the visit has taken upon itself.
+    deliveries: Vec<(Option<IdentityId>, Vec<Batch>)>,
+    /// Steps that mend identities.
+    steps: Vec<Due>,
+}
 
 /// How much of the source's budget is spent.
 #[derive(Debug, Default)]
@@ -352,14 +390,19 @@ impl Domains {
         }
     }
 
-    /// Up to so many domains that are due, or that are until this time and may come early.
-    fn next_batch(&self, now: Timestamp, until: Timestamp, most: usize) -> Vec<Name> {
-        let soon = self.due.iter().take_while(|&&(at, _)| at <= until);
-        let is_ready = |&&(at, ref domain): &&(Timestamp, Name)| {
-            at <= now
-                || until == Timestamp::MAX
-                || self.watched.get(domain).is_some_and(|watched| watched.may_come_early)
+    /// Up to so many domains that are ready, the first that are due first.
+    fn next_batch(&self, ready: Ready, most: usize) -> Vec<Name> {
+        let is_soon = |&&(at, _): &&(Timestamp, Name)| match ready {
+            Ready::Due { until, .. } => at <= until,
+            Ready::All => true,
         };
+        let is_ready = |&&(at, ref domain): &&(Timestamp, Name)| match ready {
+            Ready::Due { now, .. } => {
+                at <= now || self.watched.get(domain).is_some_and(|watched| watched.may_come_early)
+            }
+            Ready::All => true,
+        };
+        let soon = self.due.iter().take_while(is_soon);
         soon.filter(is_ready).take(most).map(|(_, domain)| domain.clone()).collect()
     }
 
@@ -461,8 +504,9 @@ fn begin_visits<'a>(
             *wake = (*wake).min(due);
             return;
         }
-        let until = if is_ahead { Timestamp::MAX } else { after(now, policy.interval.mul_f64(EARLY)) };
-        let batch = domains.next_batch(now, until, if is_fleet { BATCH } else { 1 });
+        let until = after(now, policy.interval.mul_f64(EARLY));
+        let ready = if is_ahead { Ready::All } else { Ready::Due { now, until } };
+        let batch = domains.next_batch(ready, if is_fleet { BATCH } else { 1 });
         if let Err(later) = spent.take(policy.source_budget, batch.len(), now) {
             *wake = (*wake).min(later);
             return;
@@ -540,11 +584,10 @@ fn take_in(
     domains: &mut Domains,
     deliveries_due: &mut HashMap<Option<IdentityId>, Timestamp>,
     visited: Visited,
-    begun: &mut Begun,
+    follows: &mut Follows,
 ) -> Vec<Report> {
     let Visited { domain, looks } = visited;
-    shared.panics.store(visitor.panics.load(Ordering::Relaxed), Ordering::Relaxed);
-    *lock(&shared.fault) = visitor.keeper.fault();
+    shared.note_faults(visitor);
     shared.looks.fetch_add(looks.len() as u64, Ordering::Relaxed);
     let now = visitor.clock.now();
     let next_look = looks.iter().filter_map(|looked| looked.next_look).min();
@@ -558,10 +601,11 @@ fn take_in(
         let id = Some(looked.identity.id.clone());
         if !looked.batches.is_empty() {
             deliveries_due.remove(&id);
-            begun.push((id, looked.batches));
+            follows.deliveries.push((id, looked.batches));
         } else if let Some(due) = looked.delivery_due {
             deliveries_due.insert(id, due);
         }
+        follows.steps.extend(looked.step_due.map(|due| *due));
         known.push(looked.identity);
     }
     let next_look = next_look.unwrap_or_else(|| after(now, visitor.policy.interval));
@@ -574,6 +618,11 @@ fn take_in(
 }
 
 impl Shared {
+    fn note_faults(&self, visitor: &Visitor) {
+        self.panics.store(visitor.panics.load(Ordering::Relaxed), Ordering::Relaxed);
+        *lock(&self.fault) = visitor.keeper.fault();
+    }
+
     fn see(&self, domain: &Name, reports: &[Report], now: Timestamp) {
         let verdict = reports.iter().map(|report| report.verdict).max().unwrap_or(Verdict::Unknown);
         let mut seen = lock(&self.seen);

@@ -9,6 +9,7 @@ use super::{Alert, AlertEvent, IncidentId, IncidentKind, ReportJson, Severity};
 use crate::identity::IdentityId;
 use crate::identity::ProviderStatus;
 use crate::judge::{Report, Verdict, WORKING_HOURS};
+use crate::repair::RepairPlan;
 
 /// At how much of the way to the deadline somebody is reminded, in percent.
 const DEADLINE_MARKS: [i64; 3] = [50, 75, 90];
@@ -246,12 +247,20 @@ impl Incident {
             domain: Some(report.identity.domain().clone()),
             verdict: report.verdict,
             summary,
-            remedy: remedy.map(|cause| cause.remedy.clone()),
+            remedy: remedy.map(|cause| with_plan(&cause.remedy, report.plan.as_ref())),
             causes: report.causes.iter().map(|cause| cause.cause.code().to_owned()).collect(),
             deadline: self.deadline.filter(|_| !is_over),
             deadline_promised: self.deadline_promised.filter(|_| !is_over),
             report: Some(ReportJson::from(report)),
         }
+    }
+}
+
+/// What mends it, and where an edit is known that does, the edit.
+fn with_plan(remedy: &str, plan: Option<&RepairPlan>) -> String {
+    match plan {
+        Some(plan) => format!("{remedy}\n\nThe edit that mends it: {plan}"),
+        None => remedy.to_owned(),
     }
 }
 

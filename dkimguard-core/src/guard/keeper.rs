@@ -118,6 +118,35 @@ impl Keeper {
         }
     }
 
+    /// Changes what is remembered of an identity where that is stored too; otherwise nothing is changed, here neither,
+    /// and it gives none. For what another instance must know of before it is done.
+    pub(super) async fn commit<T>(
+        &self,
+        id: &IdentityId,
+        at: Timestamp,
+        mut change: impl FnMut(Memory) -> (Memory, T),
+    ) -> Option<T> {
+        for _ in 0..=MOST_CONFLICTS {
+            let stored = self.read(id, at).await.ok()?;
+            let number = self.unsaved(id).unwrap_or_default().number;
+            let from = stored.as_ref().map(|&(_, revision)| revision);
+            let (memory, made) = change(self.joined(id, stored));
+            match self.store.save(id, &memory, from).await {
+                Ok(_) => {
+                    self.let_go(id, number);
+                    self.be_well(at);
+                    return Some(made);
+                }
+                Err(StoreError::Conflict) => {}
+                Err(error) => {
+                    self.fail(&error, at);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
     /// Changes the alerts of the guard's own.
     pub(super) fn with_own<T>(&self, change: impl FnOnce(&mut Delivery) -> T) -> T {
         change(&mut self.state().own)

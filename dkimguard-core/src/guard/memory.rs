@@ -13,12 +13,17 @@ use super::delivery::Delivery;
 #[cfg(feature = "guard")]
 use super::delivery::{Batch, Outcome};
 use super::incident::{Incident, Stage};
+#[cfg(feature = "guard")]
+use super::journal::Ending;
+use super::journal::{Entry, Journal};
 use super::past::{DAY, Past};
 use super::policy::after;
 use super::{Alert, IncidentId, IncidentKind, Policy};
 use crate::identity::{Identity, ProviderStatus};
 use crate::judge::{Cause, Depth, Diagnosis, Finding, Report, State, Verdict, Witnesses};
 use crate::name::Name;
+#[cfg(feature = "guard")]
+use crate::repair::Step;
 
 /// The format of the JSON; it changes only when an older version could not read it rightly.
 pub const FORMAT: u32 = 1;
@@ -55,6 +60,8 @@ pub struct Memory {
     /// The last look that found a server bad, for whatever reason.
     bad_at: Option<Timestamp>,
     delivery: Delivery,
+    #[serde(skip_serializing_if = "Journal::is_empty")]
+    journal: Journal,
 }
 
 /// What looks that weren't healthy have in common, before and while there is an incident.
@@ -228,6 +235,52 @@ impl Memory {
         self.delivery.waiting()
     }
 
+    /// What was done to mend the identity, the earliest first; the last 32 entries.
+    pub fn journal(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.journal.entries()
+    }
+
+    /// Adds to the journal what somebody else does to mend the identity.
+    #[must_use]
+    pub fn with_entry(mut self, entry: Entry) -> Self {
+        self.journal.note(entry);
+        self
+    }
+
+    /// Takes into account which step a look asks for, and whether it is one that can be taken here; whether it is due.
+    #[cfg(feature = "guard")]
+    pub(super) fn note_step(
+        &mut self,
+        step: Option<&Step>,
+        can_take: impl FnOnce(&Step) -> bool,
+        report: &Report,
+        policy: &Policy,
+    ) -> bool {
+        if let Some(step) = step {
+            self.journal.prove(step, report);
+        }
+        self.journal.consider(step.filter(|step| can_take(step)), report, policy)
+    }
+
+    /// Writes down that a step begins that was due, unless it isn't any more; whether it does. Whoever saves the memory
+    /// takes it.
+    #[cfg(feature = "guard")]
+    pub(super) fn begin_step(&mut self, step: &Step, reason: &str, at: Timestamp, policy: &Policy) -> bool {
+        self.journal.begin(step, reason, at, policy)
+    }
+
+    /// Notes what came of a step that was begun then.
+    #[cfg(feature = "guard")]
+    pub(super) fn end_step(&mut self, at: Timestamp, step: &Step, ending: Ending) {
+        self.journal.end(at, step.as_str(), ending);
+    }
+
+    /// The step of which it isn't known what came of it, if there is one.
+    #[cfg(feature = "guard")]
+    pub(super) fn open_step(&self, at: Timestamp) -> Option<&Entry> {
+        self.journal.open(at)
+    }
+
     /// The memory as JSON, to be stored.
     pub fn to_json(&self) -> String {
         serde_json::to_string(&Stored { format: FORMAT, memory: self })
@@ -301,8 +354,14 @@ impl Memory {
 
     /// Notes what came of a delivery.
     #[cfg(feature = "guard")]
-    pub(super) fn note_delivery(&mut self, outcomes: &[Outcome], notifiers: &[String], at: Timestamp) {
-        self.delivery.note(outcomes, notifiers, at);
+    pub(super) fn note_delivery(
+        &mut self,
+        outcomes: &[Outcome],
+        notifiers: &[String],
+        policy: &Policy,
+        at: Timestamp,
+    ) {
+        self.delivery.note(outcomes, notifiers, policy, at);
     }
 
     /// Takes over what a look shows beside the verdict.

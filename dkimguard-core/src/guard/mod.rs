@@ -47,9 +47,13 @@ mod delivery;
 mod guard;
 mod in_memory;
 mod incident;
+#[cfg_attr(not(feature = "guard"), allow(dead_code, reason = "without the loop nobody mends"))]
+mod journal;
 #[cfg(feature = "guard")]
 mod keeper;
 mod memory;
+#[cfg(feature = "guard")]
+mod mend;
 mod past;
 mod policy;
 #[cfg(feature = "sqlite")]
@@ -67,8 +71,9 @@ pub use builder::{BuildError, GuardBuilder};
 #[cfg(feature = "guard")]
 pub use guard::{Guard, GuardHandle, Health};
 pub use in_memory::InMemory;
+pub use journal::Entry;
 pub use memory::{FORMAT, Memory, ParseMemoryError};
-pub use policy::{Depths, Policy};
+pub use policy::{Depths, Policy, RepairMode};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 #[cfg(feature = "guard")]

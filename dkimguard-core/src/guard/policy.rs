@@ -50,9 +50,14 @@ pub struct Policy {
     pub source_budget: u32,
     /// Where every domain of the source is watched, how often they are listed. Default 1 hour.
     pub list_interval: Duration,
+    /// What is done about records that are wrong. Default [`RepairMode::Off`]: nothing.
+    pub repair: RepairMode,
     /// For how long an instance that has begun to deliver alerts is left alone by the others. Default 2 minutes: a
     /// delivery takes up to one, and what a dead instance had begun is delivered by another after that.
     pub delivery_lease: Duration,
+    /// For how long a notifier that has failed is left alone; twice as long after each further failure in a row, up to
+    /// an hour. Default 30 seconds: most failures are over by then, and an alert comes soon enough all the same.
+    pub delivery_pause: Duration,
 }
 
 /// How thoroughly identities are looked at.
@@ -67,6 +72,23 @@ pub enum Depths {
     Full,
     /// Through one resolver.
     Quick,
+}
+
+/// What a guard does about records that are wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RepairMode {
+    /// It tells.
+    #[default]
+    Off,
+    /// It tells, and the report and the alert's remedy have the edit that would mend it.
+    Propose,
+    /// It makes the edit, through the publisher that it was given, and asks the provider to start again where that has
+    /// given up: once full looks in a row agree in it, [`confirmation_gap`](Policy::confirmation_gap) or more apart and
+    /// each within three intervals of the one before, and at most once a day for an identity. What it does is in the
+    /// [journal](super::Memory::journal) before it is done. It leaves alone what the provider wasn't heard about at that
+    /// look, what was never set up or is switched off, and the records of earlier tokens.
+    Apply,
 }
 
 impl Default for Policy {
@@ -88,7 +110,9 @@ impl Default for Policy {
             looks_at_once: 8,
             source_budget: 1200,
             list_interval: minutes(60),
+            repair: RepairMode::Off,
             delivery_lease: minutes(2),
+            delivery_pause: Duration::from_secs(30),
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::Memory;
 use crate::error::StoreError;
 use crate::identity::IdentityId;
+use crate::name::Name;
 use crate::ports::{Revision, Store};
 use database::{Database, unavailable};
 
@@ -62,6 +63,15 @@ impl Sqlite {
     /// The file, as an absolute path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What is remembered of the identities of a domain, by the text of their ids.
+    ///
+    /// # Errors
+    /// The file can't be used, or a memory can't be read.
+    pub async fn of_domain(&self, domain: &Name) -> Result<Vec<(String, Memory)>, StoreError> {
+        let domain = domain.to_string();
+        self.call(move |database| database.of_domain(&domain)).await
     }
 
     async fn call<T: Send + 'static>(

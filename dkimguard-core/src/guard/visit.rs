@@ -11,14 +11,16 @@ use jiff::Timestamp;
 
 use super::delivery::{Batch, Outcome};
 use super::keeper::Keeper;
+use super::mend::Due;
 use super::sweep::Answer;
-use super::{Alert, Memory, Policy, Timer};
+use super::{Alert, Entry, Memory, Policy, RepairMode, Timer};
 use crate::error::ProviderError;
 use crate::identity::{Identity, IdentityId, ProviderStatus};
 use crate::judge::{Depth, Gap, Port, Report};
 use crate::look::Look;
 use crate::name::Name;
-use crate::ports::{IdentitySource, Notifier};
+use crate::ports::{IdentitySource, Notifier, Rearm, RecordPublisher};
+use crate::repair::Step;
 
 /// How long a visit may take before it is given up: ports end by themselves long before.
 pub(super) const LONGEST_VISIT: Duration = Duration::from_secs(300);
@@ -34,6 +36,8 @@ pub(super) struct Visitor {
     pub(super) notifiers: Vec<Arc<dyn Notifier>>,
     /// The notifiers' names, in their order.
     pub(super) names: Vec<String>,
+    pub(super) publisher: Option<Arc<dyn RecordPublisher>>,
+    pub(super) rearm: Option<Arc<dyn Rearm>>,
     pub(super) keeper: Keeper,
     pub(super) clock: Arc<dyn Timer>,
     pub(super) watched: AtomicUsize,
@@ -59,6 +63,8 @@ pub(super) struct Looked {
     /// What this instance is to deliver now, or else when something can be delivered.
     pub(super) batches: Vec<Batch>,
     pub(super) delivery_due: Option<Timestamp>,
+    /// The step that mends the identity, where this instance is to take it now.
+    pub(super) step_due: Option<Box<Due>>,
 }
 
 /// What came of a delivery, and when the next is due.
@@ -99,14 +105,14 @@ impl Visitor {
         let next = match &id {
             Some(id) => {
                 let noted = self.keeper.update(id, at, |mut memory| {
-                    memory.note_delivery(&outcomes, &self.names, at);
+                    memory.note_delivery(&outcomes, &self.names, &self.policy, at);
                     let due = memory.delivery_due(&self.names, &self.policy, at);
                     (memory, due)
                 });
                 self.guarded(LONGEST_VISIT, noted).await.unwrap_or(None)
             }
             None => self.keeper.with_own(|own| {
-                own.note(&outcomes, &self.names, at);
+                own.note(&outcomes, &self.names, &self.policy, at);
                 own.due(&self.names, &self.policy, at)
             }),
         };
@@ -251,7 +257,8 @@ impl Visitor {
         let (alerts, batches, delivery_due) = settled.await;
         let identity = stranger.clone();
         let is_over = alerts.is_empty() && batches.is_empty();
-        (!is_over).then_some(Looked { identity, report, next_look: None, alerts, batches, delivery_due })
+        let (next_look, step_due) = (None, None);
+        (!is_over).then_some(Looked { identity, report, next_look, alerts, batches, delivery_due, step_due })
     }
 
     /// Looks at an identity as it is `now`, and remembers it.
@@ -262,9 +269,16 @@ impl Visitor {
         let take = |identity: Identity, depth| {
             let witnesses = memory.witnesses(&identity);
             let seed = self.seed.fetch_add(1, Ordering::Relaxed);
-            self.look.take_with(identity, witnesses, depth, at, seed)
+            async move {
+                if depth == Depth::Full && self.policy.repair != RepairMode::Off {
+                    let (report, sight) = self.look.take_closely(identity, witnesses, at, seed).await;
+                    let step = Step::next(&report, &sight);
+                    return (report, Some(step));
+                }
+                (self.look.take_with(identity, witnesses, depth, at, seed).await, None)
+            }
         };
-        let mut report = take(now.clone(), depth).await;
+        let (mut report, mut step) = take(now.clone(), depth).await;
         if report.is_unexpected() {
             let (detailed, unheard) = match &now.status {
                 // The source was asked already, and couldn't tell.
@@ -276,23 +290,33 @@ impl Visitor {
             };
             let closer = self.policy.closer(depth);
             if detailed != now || closer != depth {
-                report = take(detailed, closer).await;
+                (report, step) = take(detailed, closer).await;
+            }
+            if unheard.is_some() {
+                // Nobody said what the records must be, as it stands now.
+                step = None;
             }
             report.gaps.extend(unheard);
         }
         report.gaps.extend(gaps.iter().cloned());
-        self.note(identity, report).await
+        if let Some(Step::Publish(plan)) = &step {
+            report.plan = Some(plan.clone());
+        }
+        if let Some(Step::Publish(_) | Step::Rearm) = step {
+            report.gaps.extend(memory.open_step(at).map(gap_of_open_step));
+        }
+        self.note(identity, report, step).await
     }
 
     /// Remembers that nothing could be learnt of an identity.
     async fn note_nothing(&self, identity: Identity, gaps: Vec<Gap>) -> Looked {
         let at = self.clock.now();
         let report = Report::without_identity(identity.id.clone(), at, Depth::Quick, gaps);
-        self.note(identity, report).await
+        self.note(identity, report, None).await
     }
 
-    /// Remembers a look, and takes what is to be delivered now.
-    async fn note(&self, identity: Identity, report: Report) -> Looked {
+    /// Remembers a look, takes what is to be delivered now, and says which step mends the identity, if one is due.
+    async fn note(&self, identity: Identity, report: Report, step: Option<Step>) -> Looked {
         let at = report.at;
         let chance = self.chance();
         let noted = self.keeper.update(&identity.id, at, |memory| {
@@ -302,18 +326,24 @@ impl Visitor {
                 .is_some_and(|looked_at| looked_at > at && self.policy.is_near(looked_at, at))
             {
                 let next_look = self.policy.next_look(&memory, chance);
-                return (memory, (next_look, Vec::new(), Vec::new(), None));
+                return (memory, (next_look, Vec::new(), Vec::new(), None, false));
             }
             let (mut memory, alerts) = memory.advance(&report, &self.policy);
+            let can_take = |step: &Step| self.can_take(step, &report.identity);
+            let is_due = memory.note_step(step.as_ref(), can_take, &report, &self.policy);
             if self.names.is_empty() {
                 memory.drop_alerts(&alerts);
             }
             let (batches, due) = self.claim(&mut memory, at);
             let next_look = self.policy.next_look(&memory, chance);
-            (memory, (next_look, alerts, batches, due))
+            (memory, (next_look, alerts, batches, due, is_due))
         });
-        let (next_look, alerts, batches, delivery_due) = noted.await;
-        Looked { identity, report, next_look, alerts, batches, delivery_due }
+        let (next_look, alerts, batches, delivery_due, is_due) = noted.await;
+        let step_due = step.filter(|_| is_due).map(|step| {
+            let (id, reason) = (identity.id.clone(), report.summary.clone());
+            Box::new(Due { id, identity: report.identity.clone(), step, reason })
+        });
+        Looked { identity, report, next_look, alerts, batches, delivery_due, step_due }
     }
 
     /// A number from 0 up to 1, another each time.
@@ -323,6 +353,16 @@ impl Visitor {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
+}
+
+/// That it isn't known what came of a step of before.
+fn gap_of_open_step(entry: &Entry) -> Gap {
+    let Entry { at, step, .. } = entry;
+    let detail = format!(
+        "a repair was begun at {at:.0} ({step}), and what came of it isn't known; this look doesn't show that it was \
+         done, and the guard doesn't try again within a day"
+    );
+    Gap { port: Port::ZoneView, detail, transient: true }
 }
 
 /// The provider of an identity that stands for a domain of which the source has never told anything.

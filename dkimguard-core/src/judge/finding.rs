@@ -10,7 +10,7 @@ use crate::identity::{Expected, ExpectedValue, Targets};
 use crate::key_record::{KeyRecord, PublicKey};
 use crate::look::{Observation, Rcode, Response, Survey, Vantage};
 use crate::name::Name;
-use crate::record::RecordKind;
+use crate::record::{RecordData, RecordKind, Txt};
 
 /// The numbers of the types RRSIG and NSEC (RFC 4034 §3, §4).
 const RRSIG: u16 = 46;
@@ -130,6 +130,17 @@ pub(super) fn compare(
     let values =
         observation.outcome.as_ref().map_or_else(|_| Vec::new(), |response| values(expected, response));
     Some(Finding { state, values, observation: observation.clone(), sight })
+}
+
+/// Whether data is what must stand at a record's name.
+pub(crate) fn fits(expected: &ExpectedValue, data: &RecordData) -> bool {
+    match (expected, data) {
+        (ExpectedValue::Cname(target), RecordData::Cname(found)) => target == found,
+        (ExpectedValue::Key(_) | ExpectedValue::AnyKey, RecordData::Txt(text)) => {
+            judge_text(expected, text) == Sight::Holds
+        }
+        _ => false,
+    }
 }
 
 /// The CNAMEs, or the texts, that a response gives for the record.
@@ -284,8 +295,12 @@ fn judge_key(expected: &Expected, response: &Response) -> Sight {
         [text] => text,
         _ => return Sight::Key(Cause::SeveralKeys),
     };
+    judge_text(&expected.value, text)
+}
+
+fn judge_text(expected: &ExpectedValue, text: &Txt) -> Sight {
     let Ok(record) = KeyRecord::parse(&text.joined()) else { return Sight::Key(Cause::KeyUnreadable) };
-    match (record.key(), &expected.value) {
+    match (record.key(), expected) {
         (PublicKey::Revoked, _) => Sight::Key(Cause::KeyRevoked),
         (PublicKey::Other { .. }, ExpectedValue::AnyKey) => Sight::Key(Cause::KeyUnreadable),
         _ if !record.serves_email() => Sight::Key(Cause::KeyUnreadable),

@@ -40,6 +40,8 @@ impl fmt::Display for Gap {
 pub enum Port {
     /// The mail provider.
     IdentitySource,
+    /// Who tells whose account it is. What the provider says of an identity is whole without it.
+    Account,
     /// DNS.
     DnsLookup,
     /// The zone's host.
@@ -52,6 +54,7 @@ impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::IdentitySource => "identity-source",
+            Self::Account => "account",
             Self::DnsLookup => "dns-lookup",
             Self::ZoneView => "zone-view",
             Self::ChangeHistory => "change-history",

@@ -10,6 +10,7 @@ use crate::history::Change;
 use crate::identity::{ExpectedValue, IdentityId, VerificationSoa};
 use crate::look::{Basis, Vantage};
 use crate::name::Name;
+use crate::repair::RepairPlan;
 
 /// The version of the schema; it changes only when a field changes its meaning.
 const SCHEMA: u32 = 1;
@@ -50,6 +51,7 @@ impl Serialize for Report {
             },
             advice: self.advice.iter().map(advice).collect(),
             gaps: &self.gaps,
+            plan: self.plan.as_ref(),
         }
         .serialize(serializer)
     }
@@ -74,6 +76,8 @@ struct ReportJson<'a> {
     provider: ProviderJson<'a>,
     advice: Vec<AdviceJson<'a>>,
     gaps: &'a [Gap],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a RepairPlan>,
 }
 
 #[derive(Serialize)]

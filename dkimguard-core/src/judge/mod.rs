@@ -14,6 +14,7 @@ mod witnesses;
 pub use advice::{Advice, AdviceCode};
 pub use catalogue::{Entry, Explanation, Impact};
 pub use diagnosis::{Cause, Certainty, Diagnosis};
+pub(crate) use finding::fits;
 pub use finding::{Finding, State};
 pub use gap::{Gap, Port};
 pub use report::{Deadline, DeadlineBasis, Depth, PROMISED_HOURS, RecordReport, Report, WORKING_HOURS};

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::net::SocketAddr;
 
 use jiff::{Span, Timestamp};
 use serde::Serialize;
@@ -17,6 +18,7 @@ use crate::history::Topic;
 use crate::identity::{Expected, Identity, IdentityId, ProviderStatus, Targets};
 use crate::look::{Basis, Delegation, Response, Survey, Vantage};
 use crate::name::Name;
+use crate::repair::RepairPlan;
 
 /// The working deadline, in hours from the basis: the identity's own verification is given up after that.
 pub const WORKING_HOURS: i64 = 72;
@@ -50,6 +52,8 @@ pub struct Report {
     pub advice: Vec<Advice>,
     /// What could not be looked at.
     pub gaps: Vec<Gap>,
+    /// The edit that mends the records, where somebody asked for one and there is one.
+    pub plan: Option<RepairPlan>,
 }
 
 /// One expected record, and how it stands at each vantage point.
@@ -138,6 +142,7 @@ impl Report {
             causes,
             advice,
             gaps: gaps_seen,
+            plan: None,
             records,
             identity,
         }
@@ -174,6 +179,32 @@ impl Report {
         if evidence.has_lost_all() { evidence.earlier_names() } else { Vec::new() }
     }
 
+    /// The names of all selectors that the identity is known to have had before.
+    pub(crate) fn known_earlier_names(
+        identity: &Identity,
+        expected: &[Expected],
+        survey: &Survey,
+        witnesses: &Witnesses,
+        at: Timestamp,
+    ) -> Vec<Name> {
+        let records = compare_all(identity, expected, survey);
+        Evidence::new(identity, &records, survey, witnesses, at).earlier_names()
+    }
+
+    /// The addresses of name servers whose silence may be this machine's own fault.
+    pub(crate) fn excused_addresses(
+        identity: &Identity,
+        expected: &[Expected],
+        survey: &Survey,
+        witnesses: &Witnesses,
+        at: Timestamp,
+    ) -> Vec<SocketAddr> {
+        let records = compare_all(identity, expected, survey);
+        let evidence = Evidence::new(identity, &records, survey, witnesses, at);
+        let excused = evidence.addresses.iter().filter(|address| address.excused);
+        excused.map(|address| address.vantage.address()).collect()
+    }
+
     /// The report on a domain of which no identity could be learnt: unknown, with the gaps that say why.
     pub fn without_identity(id: IdentityId, at: Timestamp, depth: Depth, gaps: Vec<Gap>) -> Self {
         let mut identity = Identity::new(id, Vec::new());
@@ -195,6 +226,7 @@ impl Report {
             records: Vec::new(),
             advice: Vec::new(),
             gaps,
+            plan: None,
         }
     }
 

@@ -211,6 +211,12 @@ impl fmt::Display for Text<'_> {
             writeln!(f)?;
             self.cause(f, number, cause)?;
         }
+        if let Some(plan) = &report.plan {
+            writeln!(f, "\nThe edit that mends it")?;
+            for line in plan.to_string().lines() {
+                writeln!(f, "{}", format!("  {line}").trim_end())?;
+            }
+        }
         if !report.records.is_empty() {
             writeln!(f, "\nRecords by place")?;
             self.table(f)?;

@@ -1,17 +1,21 @@
 //! [`Look`]: one look at one identity, from question to report.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::premise::survey_supposing;
 use super::survey::{Survey, glance, seek, survey};
-use super::{Places, Premise};
+use super::{Delegation, Places, Premise, Question};
 use crate::error::ParseNameError;
 use crate::identity::{Expected, Identity};
 use crate::judge::{Depth, Gap, Port, Report, Witnesses};
 use crate::name::Name;
 use crate::ports::{ChangeHistory, DnsLookup, ZoneView};
+use crate::record::RecordKind;
+use crate::zone::HostedZone;
 
 /// How many records of earlier selectors are asked for.
 const MOST_EARLIER: usize = 12;
@@ -23,6 +27,25 @@ pub struct Look {
     places: Places,
     zones: Option<Arc<dyn ZoneView>>,
     history: Option<Arc<dyn ChangeHistory>>,
+}
+
+/// What a full look saw beside what a [`Report`] tells: what a repair rests on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sight {
+    /// The records that must be in DNS.
+    pub expected: Vec<Expected>,
+    /// The zones that the DNS host holds.
+    pub zones: Vec<HostedZone>,
+    /// The zones in which the records lie, and where the world is sent for them.
+    pub delegations: Vec<Delegation>,
+    /// The names of the identity's earlier selectors, as far as they are known for sure.
+    pub earlier: Vec<Name>,
+    /// The names that have no record at the DNS host, and for which every server answers as for any name beside them.
+    pub wildcard: Vec<Name>,
+    /// The addresses of name servers whose silence may be this machine's own fault.
+    pub excused: Vec<SocketAddr>,
+    /// Why a delegation could not be found.
+    pub lost: Vec<String>,
 }
 
 impl Look {
@@ -57,27 +80,48 @@ impl Look {
     pub async fn take_with(
         &self,
         identity: Identity,
-        mut witnesses: Witnesses,
+        witnesses: Witnesses,
         depth: Depth,
         at: Timestamp,
         seed: u64,
     ) -> Report {
+        if depth == Depth::Full {
+            return self.take_closely(identity, witnesses, at, seed).await.0;
+        }
+        match identity.expected() {
+            Ok(expected) => {
+                let survey = glance(&*self.dns, &self.places, &expected, seed).await;
+                Report::judge(identity, &expected, &survey, &witnesses, depth, at)
+            }
+            Err(error) => without_names(identity, &error, depth, at),
+        }
+    }
+
+    /// Takes one full look, and gives beside the report what a repair needs of what was seen.
+    pub async fn take_closely(
+        &self,
+        identity: Identity,
+        mut witnesses: Witnesses,
+        at: Timestamp,
+        seed: u64,
+    ) -> (Report, Sight) {
+        let depth = Depth::Full;
         let expected = match identity.expected() {
             Ok(expected) => expected,
-            Err(error) => return without_names(identity, &error, depth, at),
+            Err(error) => return (without_names(identity, &error, depth, at), Sight::default()),
         };
         let dns = &*self.dns;
-        if depth == Depth::Quick {
-            let survey = glance(dns, &self.places, &expected, seed).await;
-            return Report::judge(identity, &expected, &survey, &witnesses, depth, at);
-        }
         let mut survey = survey(dns, &self.places, &identity, &expected, seed).await;
         self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
         let gaps = self.hear(&mut witnesses, &identity, &expected, &survey, at).await;
         self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
+        let wildcard = self.seek_wildcard(&mut survey, &witnesses.zones, &expected).await;
+        let excused = Report::excused_addresses(&identity, &expected, &survey, &witnesses, at);
+        let earlier = Report::known_earlier_names(&identity, &expected, &survey, &witnesses, at);
         let mut report = Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         report.gaps.extend(gaps);
-        report
+        let Survey { zones: delegations, lost, .. } = survey;
+        (report, Sight { expected, zones: witnesses.zones, delegations, earlier, wildcard, excused, lost })
     }
 
     /// Takes one look at what would be so if the premise were: before a move, not after it.
@@ -116,10 +160,39 @@ impl Look {
         names.truncate(MOST_EARLIER);
         names
             .retain(|name| !survey.observations.iter().any(|observation| observation.question.name == *name));
-        if !names.is_empty() {
-            let found = seek(&*self.dns, survey, &names).await;
-            survey.observations.extend(found);
-        }
+        let questions = names.into_iter().map(|name| Question::new(name, RecordKind::Cname));
+        let found = seek(&*self.dns, survey, questions).await;
+        survey.observations.extend(found);
+    }
+
+    /// Where servers answer for a name at which their host holds nothing, asks for a name beside it that nobody has
+    /// published: what answers for that too is a wildcard. Gives the names for which it is so.
+    async fn seek_wildcard(
+        &self,
+        survey: &mut Survey,
+        held: &[HostedZone],
+        expected: &[Expected],
+    ) -> Vec<Name> {
+        let Some(sibling) = survey.sibling.clone() else { return Vec::new() };
+        let lacks = |zone: &HostedZone, name: &Name| {
+            name.is_at_or_below(&zone.name) && zone.at(name).next().is_none()
+        };
+        let unheld: Vec<&Expected> =
+            expected.iter().filter(|record| held.iter().any(|zone| lacks(zone, &record.name))).collect();
+        let kinds: BTreeSet<RecordKind> = unheld
+            .iter()
+            .filter(|record| !answers_at_servers(survey, &record.name, record.value.kind()).is_empty())
+            .map(|record| record.value.kind())
+            .collect();
+        let questions = kinds.into_iter().map(|kind| Question::new(sibling.clone(), kind));
+        let found = seek(&*self.dns, survey, questions).await;
+        survey.observations.extend(found);
+        let is_wildcards = |record: &&Expected| {
+            let kind = record.value.kind();
+            let answers = answers_at_servers(survey, &record.name, kind);
+            !answers.is_empty() && answers == answers_at_servers(survey, &sibling, kind)
+        };
+        unheld.into_iter().filter(is_wildcards).map(|record| record.name.clone()).collect()
     }
 
     /// Asks the zone's host, then the history, whose topic follows from what is wrong.
@@ -157,6 +230,23 @@ impl Look {
         }
         gaps
     }
+}
+
+/// What stands at a name, at each server of its zone that shows anything there.
+fn answers_at_servers(
+    survey: &Survey,
+    name: &Name,
+    kind: RecordKind,
+) -> BTreeMap<SocketAddr, BTreeSet<String>> {
+    let servers = survey.zone_of(name).map(Delegation::vantages).unwrap_or_default();
+    let answers = servers.iter().filter_map(|server| {
+        let response = survey.at(server, name, kind)?.outcome.as_ref().ok()?;
+        let at_name = response.answers.iter().filter(|record| record.name == *name);
+        let data: BTreeSet<String> =
+            at_name.map(|record| format!("{} {}", record.kind(), record.data)).collect();
+        (!data.is_empty()).then(|| (server.address(), data))
+    });
+    answers.collect()
 }
 
 /// The report on an identity whose selectors make no names.

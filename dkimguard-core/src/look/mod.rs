@@ -18,7 +18,7 @@ pub mod wire;
 pub use delegation::{AddressLookup, Delegation, Server};
 #[cfg(all(feature = "hickory", feature = "wire"))]
 pub use dns::Dns;
-pub use look::Look;
+pub use look::{Look, Sight};
 pub use observation::{ExtendedError, Observation, Question, Rcode, Response, Transport, Vantage};
 pub use observations::Observations;
 pub use places::{Authoritative, DNS_PORT, Places};

@@ -173,12 +173,16 @@ pub(super) async fn ask_all(
         .await
 }
 
-/// Asks every server of the zones for the CNAMEs of these names; where servers aren't asked, the resolvers.
-pub(super) async fn seek(dns: &dyn DnsLookup, survey: &Survey, names: &[Name]) -> Vec<Observation> {
-    let asks = names.iter().flat_map(|name| {
-        let servers = survey.zone_of(name).map(Delegation::vantages).unwrap_or_default();
+/// Asks every server of the names' zones these questions; where servers aren't asked, the resolvers.
+pub(super) async fn seek(
+    dns: &dyn DnsLookup,
+    survey: &Survey,
+    questions: impl IntoIterator<Item = Question>,
+) -> Vec<Observation> {
+    let asks = questions.into_iter().flat_map(|question| {
+        let servers = survey.zone_of(&question.name).map(Delegation::vantages).unwrap_or_default();
         let places = if survey.asks_servers { servers } else { survey.resolvers.clone() };
-        places.into_iter().map(|place| (Question::new(name.clone(), RecordKind::Cname), place))
+        places.into_iter().map(move |place| (question.clone(), place))
     });
     dns.ask_many(iter(asks.collect::<Vec<_>>()).boxed()).collect().await
 }

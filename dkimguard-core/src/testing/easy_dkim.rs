@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::identity::{ExpectedValue, Identity, IdentityId, Selector};
+use crate::identity::{ExpectedValue, Identity, IdentityId, KeyMaker, Selector};
 use crate::name::Name;
 use crate::zone::Zone;
 
@@ -68,5 +68,5 @@ pub fn easy_dkim_identity(domain: &str) -> Identity {
         let target: Name = name(&format!("{token}.{HOSTED_ZONE}"));
         Selector { label: name(token), value: ExpectedValue::Cname(target) }
     });
-    Identity { signing_enabled: Some(true), ..Identity::new(id, selectors.into()) }
+    Identity { keys: KeyMaker::Provider, signing_enabled: Some(true), ..Identity::new(id, selectors.into()) }
 }

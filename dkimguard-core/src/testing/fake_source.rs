@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::identity::Identity;
+use crate::identity::{Identity, KeyMaker, ProviderStatus, Selector};
 use crate::name::Name;
-use crate::ports::IdentitySource;
+use crate::ports::{IdentitySource, Rearm};
 
-/// An [`IdentitySource`] over a list of identities, and of places that cannot be asked.
+/// An [`IdentitySource`] over a list of identities, and of places that cannot be asked. As a [`Rearm`] it says pending,
+/// with the tokens that it has or those of [`set_tokens_after_rearm`](Self::set_tokens_after_rearm).
 #[derive(Debug, Default)]
 pub struct FakeSource {
     state: Mutex<State>,
@@ -20,12 +21,15 @@ pub struct FakeSource {
 struct State {
     identities: Vec<Identity>,
     failures: Vec<ProviderErrorKind>,
+    /// The selectors that an identity has once it is started again.
+    after_rearm: Option<Vec<Selector>>,
+    rearms: u32,
 }
 
 impl FakeSource {
     /// A source that holds these identities.
     pub fn new(identities: impl IntoIterator<Item = Identity>) -> Self {
-        let state = State { identities: identities.into_iter().collect(), failures: Vec::new() };
+        let state = State { identities: identities.into_iter().collect(), ..State::default() };
         Self { state: Mutex::new(state) }
     }
 
@@ -51,6 +55,16 @@ impl FakeSource {
     /// Sets the places that cannot be asked.
     pub fn set_failures(&self, failures: impl IntoIterator<Item = ProviderErrorKind>) {
         self.state().failures = failures.into_iter().collect();
+    }
+
+    /// Gives identities these selectors when they are started again.
+    pub fn set_tokens_after_rearm(&self, selectors: Vec<Selector>) {
+        self.state().after_rearm = Some(selectors);
+    }
+
+    /// How often an identity was started again.
+    pub fn rearms(&self) -> u32 {
+        self.state().rearms
     }
 
     fn list(
@@ -85,6 +99,34 @@ impl IdentitySource for FakeSource {
 
     fn identities(&self) -> BoxStream<'_, Result<Identity, ProviderError>> {
         stream::iter(self.list("identities", |_| true)).boxed()
+    }
+}
+
+#[async_trait]
+impl Rearm for FakeSource {
+    async fn rearm(&self, identity: &Identity) -> Result<Identity, ProviderError> {
+        let mut state = self.state();
+        let selectors = state.after_rearm.clone();
+        let found = state.identities.iter_mut().find(|held| held.id == identity.id);
+        let refused = |kind| {
+            let (provider, operation) = ("fake".to_owned(), "rearm".to_owned());
+            ProviderError { provider, operation, kind, source: None }
+        };
+        let held = found.ok_or_else(|| refused(ProviderErrorKind::NotFound))?;
+        let may_start = |identity: &Identity| {
+            let is_idle = matches!(identity.status, ProviderStatus::Failed | ProviderStatus::NotStarted);
+            identity.keys == KeyMaker::Provider && is_idle
+        };
+        if !may_start(identity) || !may_start(held) {
+            return Err(refused(ProviderErrorKind::Unusable));
+        }
+        held.status = ProviderStatus::Pending;
+        if let Some(selectors) = selectors {
+            held.selectors = selectors;
+        }
+        let held = held.clone();
+        state.rearms += 1;
+        Ok(held)
     }
 }
 

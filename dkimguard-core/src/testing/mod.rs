@@ -21,6 +21,7 @@
 pub mod conformance;
 mod easy_dkim;
 mod fake_dns;
+mod fake_host;
 mod fake_source;
 mod fake_witnesses;
 mod fault;
@@ -34,6 +35,7 @@ mod zone;
 pub use crate::zone::Zone;
 pub use easy_dkim::{HOSTED_ZONE, PUBLIC_KEY, TOKENS, easy_dkim_identity};
 pub use fake_dns::FakeDns;
+pub use fake_host::{FakeHost, HostFault};
 pub use fake_source::FakeSource;
 pub use fake_witnesses::{FakeHistory, FakeZones};
 pub use fault::{Fault, ScopedFault};

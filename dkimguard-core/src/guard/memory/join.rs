@@ -12,7 +12,7 @@ impl Memory {
     /// told of too.
     #[must_use]
     pub(in crate::guard) fn joined(self, own: Self, base: &Self, id: &IdentityId) -> Self {
-        let Self { incident, blindness, mut delivery, status, notice, bad_at, .. } = self.clone();
+        let Self { incident, blindness, mut delivery, status, notice, bad_at, journal, .. } = self.clone();
         let mut joined = if own.looked_at > self.looked_at { own.clone() } else { self };
         // What was seen first was seen then, whoever saw it.
         if let (Some((known, since)), Some((name, first))) = (&mut joined.status, status.or(own.status))
@@ -21,6 +21,7 @@ impl Memory {
             *since = first.min(*since);
         }
         joined.bad_at = bad_at.max(own.bad_at);
+        joined.journal = journal.joined(own.journal);
         joined.notice = notice.into_iter().chain(own.notice).min();
 
         let mut own_delivery = own.delivery;

@@ -74,6 +74,23 @@ impl Database {
         }
     }
 
+    pub(super) fn of_domain(&self, domain: &str) -> Result<Vec<(String, Memory)>, StoreError> {
+        let wrap = |error| store_error(&self.path, error);
+        let mut ids = self.connection.prepare("SELECT id FROM memory ORDER BY id").map_err(wrap)?;
+        let ids = ids.query_map([], |row| row.get::<_, String>(0)).map_err(wrap)?;
+        let mut memories = Vec::new();
+        for id in ids {
+            let id = id.map_err(wrap)?;
+            // An id ends with the domain, behind the last colon.
+            if id.rsplit(':').next() == Some(domain)
+                && let Some((memory, _)) = self.load(&id)?
+            {
+                memories.push((id, memory));
+            }
+        }
+        Ok(memories)
+    }
+
     pub(super) fn save(&self, id: &str, json: &str, from: Option<Revision>) -> Result<Revision, StoreError> {
         self.file.check(&self.path)?;
         let next = from.map_or(Some(1), |from| from.0.checked_add(1)).ok_or(StoreError::Conflict)?;
