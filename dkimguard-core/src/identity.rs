@@ -90,6 +90,11 @@ impl Identity {
         &self.id.domain
     }
 
+    /// Whether it is sure that the provider made the selectors for this identity, and for no other.
+    pub(crate) fn has_selectors_of_its_own(&self) -> bool {
+        self.keys == KeyMaker::Provider && self.targets == Targets::Told
+    }
+
     /// The records that must be in DNS: one a selector, at `<label>._domainkey.<domain>` (RFC 6376 §3.6.2.1).
     ///
     /// # Errors

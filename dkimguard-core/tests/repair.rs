@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use dkimguard_core::error::ProviderErrorKind;
+use dkimguard_core::guard::{Memory, Policy};
 use dkimguard_core::identity::{ExpectedValue, Identity, KeyMaker, ProviderStatus, Selector, Targets};
 use dkimguard_core::judge::{Cause, Depth, Gap, Port, Report, Verdict, Witnesses};
 use dkimguard_core::look::{Look, Places, Rcode, Sight, Vantage};
@@ -393,7 +394,7 @@ fn earlier_records_go_only_once_todays_are_proven_and_only_where_they_are_the_id
     let earlier =
         "old._domainkey CNAME old.dkim.amazonses.com.\nmine._domainkey CNAME elsewhere.example.net.\n";
     let mut scene = Scene::with(&format!("{}{earlier}", right()));
-    scene.witnesses.earlier_selectors = ["old", "mine", "gone"].map(name).into();
+    scene.witnesses.removable_selectors = ["old", "mine", "gone"].map(name).into();
     let (report, sight) = scene.look();
     let plan = RepairPlan::removing_earlier(&report, &sight).expect("all is proven");
     let removed: Vec<String> = plan.edits.iter().map(|edit| edit.name.to_string()).collect();
@@ -401,18 +402,69 @@ fn earlier_records_go_only_once_todays_are_proven_and_only_where_they_are_the_id
     scene.apply(&plan);
     assert_eq!(scene.look().0.verdict, Verdict::Healthy);
 
-    let changes: [fn(&mut Scene); 2] = [
+    let changes: [fn(&mut Scene); 3] = [
         |s| s.identity.status = ProviderStatus::Pending,
+        |s| s.identity.id.account = Some("-".to_owned()),
         |s| {
             s.world.server(World::NS2).remove(BBB);
         },
     ];
     for change in changes {
         let mut scene = Scene::with(&format!("{}{earlier}", right()));
-        scene.witnesses.earlier_selectors = vec![name("old")];
+        scene.witnesses.removable_selectors = vec![name("old")];
         change(&mut scene);
         let (report, sight) = scene.look();
         assert!(RepairPlan::removing_earlier(&report, &sight).is_err());
+    }
+}
+
+/// What memory lets go after the identity had other tokens first, made by these and told so.
+fn removed_after(before: &[(KeyMaker, Targets)]) -> Vec<String> {
+    let earlier = ["ddd", "eee", "fff"];
+    let lines =
+        earlier.map(|token| format!("{token}._domainkey CNAME {token}.dkim.amazonses.com.\n")).concat();
+    let mut scene = Scene::with(&format!("{}{lines}", right()));
+    scene.identity.keys = KeyMaker::Provider;
+    let today = scene.identity.clone();
+    let mut memory = Memory::default();
+    let mut see = |scene: &Scene| {
+        memory = memory.clone().advance(&scene.look().0, &Policy::default()).0;
+        memory = Memory::from_json(&memory.to_json()).expect("it has just been written");
+        memory.witnesses(&scene.identity)
+    };
+    for (keys, targets) in before {
+        (scene.identity.keys, scene.identity.targets) = (keys.clone(), *targets);
+        for (selector, token) in scene.identity.selectors.iter_mut().zip(earlier) {
+            selector.label = name(token);
+            selector.value = ExpectedValue::Cname(name(&format!("{token}.dkim.amazonses.com")));
+        }
+        see(&scene);
+    }
+    scene.identity = today;
+    see(&scene);
+    scene.witnesses = see(&scene);
+    assert_eq!(scene.witnesses.earlier_selectors, earlier.map(name), "they explain what is published");
+    let (report, sight) = scene.look();
+    let plan = RepairPlan::removing_earlier(&report, &sight).expect("all is proven");
+    plan.edits.iter().map(|edit| edit.name.to_string()).collect()
+}
+
+#[test]
+fn records_of_earlier_tokens_go_only_if_the_tokens_were_made_for_this_identity() {
+    let (told, assumed) = (Targets::Told, Targets::Assumed);
+    let all = ["ddd", "eee", "fff"].map(|token| format!("{token}._domainkey.example.com"));
+    assert_eq!(removed_after(&[(KeyMaker::Provider, told)]), all);
+    for before in [
+        vec![(KeyMaker::Parent, told)],
+        vec![(KeyMaker::Unknown, told)],
+        vec![(KeyMaker::Unknown, assumed)],
+        vec![(KeyMaker::Provider, assumed)],
+        vec![(KeyMaker::Owner, told)],
+        // The maker is told anew before the tokens are.
+        vec![(KeyMaker::Parent, told), (KeyMaker::Provider, told)],
+        vec![(KeyMaker::Provider, told), (KeyMaker::Unknown, told)],
+    ] {
+        assert_eq!(removed_after(&before), Vec::<String>::new(), "{before:?}");
     }
 }
 

@@ -291,7 +291,7 @@ async fn earlier_records_are_taken_away_once_todays_are_proven_and_done_is_told_
     );
     stage.provider.inner.set_tokens_after_rearm(selectors(["aaa", "ddd", "eee"]));
     let mut told = Vec::new();
-    let witnesses = Witnesses { earlier_selectors: vec![name("old")], ..Witnesses::default() };
+    let witnesses = Witnesses { removable_selectors: vec![name("old")], ..Witnesses::default() };
     let repair = stage.whole().removing_earlier();
     let end = repair.run(stage.identity(), witnesses, &mut |event| told.push(short(&event))).await;
     assert_eq!(end, End::Done, "{told:?}");
@@ -303,7 +303,7 @@ async fn earlier_records_are_taken_away_once_todays_are_proven_and_done_is_told_
     // Nobody here can publish: it is told, and somebody else is waited for.
     let earlier = format!("{}old._domainkey CNAME old.dkim.amazonses.com.\n", right());
     let stage = Stage::new(&earlier, ProviderStatus::Success);
-    let witnesses = Witnesses { earlier_selectors: vec![name("old")], ..Witnesses::default() };
+    let witnesses = Witnesses { removable_selectors: vec![name("old")], ..Witnesses::default() };
     let repair = stage.repair().removing_earlier();
     let (_, _, step) = repair.survey(stage.identity(), witnesses.clone()).await;
     assert!(matches!(&step, Step::Publish(plan) if plan.edits.len() == 1), "{step:?}");
@@ -332,6 +332,39 @@ async fn without_a_publisher_somebody_else_is_waited_for() {
     let ((end, told), ()) = futures_util::future::join(stage.run(&repair), by_hand).await;
     assert_eq!(end, End::Done);
     assert_eq!(told, ["plan 1", "verified", "waiting provider", "done"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_that_see_too_little_now_and_then_do_not_end_the_wait_for_hands() {
+    const BLIPS: usize = 8;
+    let stage = Stage::new(MISSING_ONE, ProviderStatus::TemporaryFailure);
+    let places = Places::new([Vantage::Resolver { address: (World::RESOLVER, 53).into() }]);
+    // No zone can be edited from here.
+    let look = Look::new(stage.dns.clone(), places);
+    let repair = Repair::new(stage.provider.clone(), look, Arc::new(stage.clock))
+        .with_patience(Duration::from_secs(24 * 3600))
+        .waiting_for_hands();
+    let mut told = Vec::new();
+    let mut blips = 0;
+    // Of two looks, one sees nothing; at last somebody has published what is missing.
+    let mut listener = |event: Event| {
+        let event = short(&event);
+        match event.as_str() {
+            "refused held-elsewhere" if blips < BLIPS => {
+                blips += 1;
+                stage.dns.change(|w| _ = w.server(World::NS2).fault(Fault::Silent));
+            }
+            "refused held-elsewhere" => {
+                stage.host.edit(&records("ccc._domainkey CNAME ccc.dkim.amazonses.com.\n"));
+            }
+            "waiting look" => stage.dns.change(|w| _ = w.server(World::NS2).heal()),
+            _ => {}
+        }
+        told.push(event);
+    };
+    let end = repair.run(stage.identity(), Witnesses::default(), &mut listener).await;
+    assert_eq!(end, End::Done, "{told:?}");
+    assert_eq!(told.iter().filter(|told| *told == "waiting look").count(), BLIPS, "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -104,7 +104,7 @@ impl Journal {
     /// the one before, and it wasn't taken within a day.
     ///
     /// Within a day records are published once, the provider is started again once, and what it then wants is published
-    /// once.
+    /// once, if it isn't the same again.
     pub(super) fn consider(&mut self, step: Option<&Step>, report: &Report, policy: &Policy) -> bool {
         let at = report.at;
         let before = self.wanted.take();
@@ -228,12 +228,15 @@ impl Journal {
             let counts = |line: &&Line| {
                 line.entry.step == step && line.state != LineState::Void && line.is_within_a_day(at)
             };
-            self.lines.iter().rev().find(counts).map(|line| line.entry.at)
+            self.lines.iter().rev().find(counts).map(|line| &line.entry)
         };
         match (step, last(PUBLISH), last(REARM)) {
             (Step::Rearm, _, rearmed) => rearmed.is_none(),
             (_, None, _) => true,
-            (_, Some(published), Some(rearmed)) => rearmed > published,
+            // Who takes back what was published undoes the same again.
+            (_, Some(published), Some(rearmed)) => {
+                rearmed.at > published.at && what(step).is_some_and(|what| what != published.what)
+            }
             (_, Some(_), None) => false,
         }
     }
@@ -351,6 +354,21 @@ mod tests {
                     (9, wanted()),
                 ],
                 vec![1, 3, 5],
+            ),
+            (
+                "the provider starts again, and the zone is put back to what it was",
+                vec![
+                    (0, wanted()),
+                    (1, wanted()),
+                    (2, Some(Step::Rearm)),
+                    (3, Some(Step::Rearm)),
+                    (4, None),
+                    (5, wanted()),
+                    (6, wanted()),
+                    (7, Some(publish("Z2"))),
+                    (8, Some(publish("Z2"))),
+                ],
+                vec![1, 3, 8],
             ),
             ("a clock set back", vec![(9, wanted()), (1, wanted()), (2, wanted())], vec![2]),
         ] {

@@ -19,7 +19,7 @@ use super::journal::{Entry, Journal};
 use super::past::{DAY, Past};
 use super::policy::after;
 use super::{Alert, IncidentId, IncidentKind, Policy};
-use crate::identity::{Identity, ProviderStatus};
+use crate::identity::{Identity, KeyMaker, ProviderStatus};
 use crate::judge::{Cause, Depth, Diagnosis, Finding, Report, State, Verdict, Witnesses};
 use crate::name::Name;
 #[cfg(feature = "guard")]
@@ -55,13 +55,29 @@ pub struct Memory {
     /// When the provider's notice was sent.
     notice: Option<Timestamp>,
     selectors: Vec<Name>,
+    /// For whom they were made, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_for: Option<MadeFor>,
     earlier_selectors: VecDeque<Name>,
+    /// Those of before that were made for this identity.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    removable_selectors: VecDeque<Name>,
     past: Past,
     /// The last look that found a server bad, for whatever reason.
     bad_at: Option<Timestamp>,
     delivery: Delivery,
     #[serde(skip_serializing_if = "Journal::is_empty")]
     journal: Journal,
+}
+
+/// For which identity the provider made selectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum MadeFor {
+    /// This one, and no other.
+    This,
+    /// The one of which this is a replica.
+    Parent,
 }
 
 /// What looks that weren't healthy have in common, before and while there is an incident.
@@ -182,6 +198,7 @@ impl Memory {
         Witnesses {
             past: self.past.states(),
             earlier_selectors: self.earlier_selectors.iter().cloned().collect(),
+            removable_selectors: self.removable_selectors.iter().cloned().collect(),
             status_first_seen: status.map(|&(_, since)| since),
             notice: self.notice,
             ..Witnesses::default()
@@ -385,11 +402,24 @@ impl Memory {
         let before = self.full_look_at.filter(|_| is_known);
         if !now.is_empty() {
             let gone = self.selectors.iter().filter(|before| !now.contains(before)).cloned();
-            self.earlier_selectors.extend(gone);
-            self.earlier_selectors.retain(|earlier| !now.contains(earlier));
-            while self.earlier_selectors.len() > MOST_EARLIER_SELECTORS {
-                self.earlier_selectors.pop_front();
+            if self.made_for == Some(MadeFor::This) {
+                self.removable_selectors.extend(gone.clone());
             }
+            self.earlier_selectors.extend(gone);
+            for earlier in [&mut self.earlier_selectors, &mut self.removable_selectors] {
+                earlier.retain(|earlier| !now.contains(earlier));
+                while earlier.len() > MOST_EARLIER_SELECTORS {
+                    earlier.pop_front();
+                }
+            }
+            // A provider that already names another maker, and still the parent's selectors, hasn't made them anew.
+            let is_parents = self.made_for == Some(MadeFor::Parent)
+                && self.selectors.iter().any(|before| now.contains(before));
+            self.made_for = if report.identity.keys == KeyMaker::Parent || is_parents {
+                Some(MadeFor::Parent)
+            } else {
+                report.identity.has_selectors_of_its_own().then_some(MadeFor::This)
+            };
             if self.selectors != now {
                 self.selectors = now;
             }

@@ -179,16 +179,17 @@ impl Report {
         if evidence.has_lost_all() { evidence.earlier_names() } else { Vec::new() }
     }
 
-    /// The names of all selectors that the identity is known to have had before.
-    pub(crate) fn known_earlier_names(
-        identity: &Identity,
-        expected: &[Expected],
-        survey: &Survey,
-        witnesses: &Witnesses,
-        at: Timestamp,
-    ) -> Vec<Name> {
-        let records = compare_all(identity, expected, survey);
-        Evidence::new(identity, &records, survey, witnesses, at).earlier_names()
+    /// The names of the records that the identity had before and that were surely its own alone.
+    pub(crate) fn removable_names(expected: &[Expected], witnesses: &Witnesses) -> Vec<Name> {
+        let Some(keys) = expected.first().and_then(|record| record.name.parent()) else { return Vec::new() };
+        let labels = witnesses.removable_selectors.iter();
+        let mut names: Vec<Name> = labels
+            .filter_map(|label| label.appended(&keys).ok())
+            .filter(|name| !expected.iter().any(|record| record.name == *name))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// The addresses of name servers whose silence may be this machine's own fault.

@@ -17,8 +17,11 @@ pub struct Witnesses {
     pub changes: Vec<Event>,
     /// How the records stood at earlier looks, in the order of time.
     pub past: Vec<PastState>,
-    /// Selectors that the identity had before.
+    /// Selectors that the identity had before, whoever made them.
     pub earlier_selectors: Vec<Name>,
+    /// Those of them that the provider surely made for this identity, and for no other: their records may be removed.
+    /// A replica's are its parent's, and may be in use there.
+    pub removable_selectors: Vec<Name>,
     /// When the provider's present status was first seen.
     pub status_first_seen: Option<Timestamp>,
     /// When the provider's notice was sent that it no longer finds the records.

@@ -38,7 +38,7 @@ pub struct Sight {
     pub zones: Vec<HostedZone>,
     /// The zones in which the records lie, and where the world is sent for them.
     pub delegations: Vec<Delegation>,
-    /// The names of the identity's earlier selectors, as far as they are known for sure.
+    /// The names of the identity's earlier selectors that were surely made for it, and for no other.
     pub earlier: Vec<Name>,
     /// The names that have no record at the DNS host, and for which every server answers as for any name beside them.
     pub wildcard: Vec<Name>,
@@ -117,7 +117,7 @@ impl Look {
         self.seek_earlier(&mut survey, &witnesses, &identity, &expected, at).await;
         let wildcard = self.seek_wildcard(&mut survey, &witnesses.zones, &expected).await;
         let excused = Report::excused_addresses(&identity, &expected, &survey, &witnesses, at);
-        let earlier = Report::known_earlier_names(&identity, &expected, &survey, &witnesses, at);
+        let earlier = Report::removable_names(&expected, &witnesses);
         let mut report = Report::judge(identity, &expected, &survey, &witnesses, depth, at);
         report.gaps.extend(gaps);
         let Survey { zones: delegations, lost, .. } = survey;

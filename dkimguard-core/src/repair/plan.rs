@@ -155,6 +155,11 @@ impl RepairPlan {
     /// Why nothing may be edited.
     pub fn removing_earlier(report: &Report, sight: &Sight) -> Result<Self, Refusal> {
         check_look(report)?;
+        if report.identity.id.account.as_deref() == Some("-") {
+            let what =
+                "earlier records are removed only where the account is known; another identity may need them";
+            return Err(Refusal::NotSeen { what: what.to_owned() });
+        }
         let holds = |record: &RecordReport| Standing::of(record, sight) == Standing::Holds;
         if report.identity.status != ProviderStatus::Success || !report.records.iter().all(holds) {
             let what = "earlier records are removed only once today's hold at every server and the provider has \

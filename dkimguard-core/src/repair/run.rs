@@ -139,8 +139,8 @@ impl Repair {
         self
     }
 
-    /// Takes the records of earlier selectors away once today's are proven: of those that the witnesses name, and of
-    /// those that a provider which starts again wants no longer.
+    /// Takes the records of earlier selectors away once today's are proven: of those that the witnesses call removable,
+    /// and of those that the provider made for this identity and wants no longer once it has started again.
     #[must_use]
     pub fn removing_earlier(mut self) -> Self {
         self.removes_earlier = true;
@@ -186,6 +186,7 @@ impl Repair {
             stall: None,
             status: None,
             earlier: Vec::new(),
+            removable: Vec::new(),
             listener,
             is_unheard: false,
         };
@@ -218,6 +219,8 @@ struct Run<'a> {
     status: Option<(ProviderStatus, Timestamp)>,
     /// The selectors that the identity had when this began and has no longer.
     earlier: Vec<Name>,
+    /// Those of them that the provider made for this identity.
+    removable: Vec<Name>,
     listener: &'a mut dyn Listener,
     /// Whether an event could not be told: then nothing more is done.
     is_unheard: bool,
@@ -273,6 +276,7 @@ impl Run<'_> {
             let mut heard = witnesses.clone();
             heard.status_first_seen = self.status_seen(&identity.status, witnesses.status_first_seen, at);
             heard.earlier_selectors.extend(self.earlier.iter().cloned());
+            heard.removable_selectors.extend(self.removable.iter().cloned());
             let look = self.repair.look.take_closely(identity.clone(), heard, at, seed);
             let (report, sight) = look.await;
             let mut step = Step::next(&report, &sight);
@@ -301,9 +305,17 @@ impl Run<'_> {
 
     /// Takes the identity as it is now, and remembers which selectors it has no longer.
     fn renew(&mut self, identity: &mut Identity, now: Identity) {
-        let before = std::mem::replace(identity, now).selectors.into_iter().map(|selector| selector.label);
+        let before = std::mem::replace(identity, now);
+        let is_own = before.has_selectors_of_its_own();
         let is_kept = |label: &Name| identity.selectors.iter().any(|selector| selector.label == *label);
-        self.earlier.extend(before.filter(|label| !is_kept(label)));
+        for label in before.selectors.into_iter().map(|selector| selector.label) {
+            if !is_kept(&label) {
+                if is_own {
+                    self.removable.push(label.clone());
+                }
+                self.earlier.push(label);
+            }
+        }
     }
 
     /// Since when the provider's status is seen; the clock of a deadline must not begin anew with each look.
@@ -364,6 +376,8 @@ impl Run<'_> {
             _ => false,
         };
         if is_for_hands && self.repair.waits_for_hands {
+            // Such a look has seen enough.
+            self.unsure = 0;
             return self.await_hands(Event::Refused(refusal)).await;
         }
         self.unsure += 1;
