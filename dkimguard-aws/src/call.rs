@@ -86,6 +86,21 @@ impl Pace {
     }
 }
 
+/// Why a write failed.
+pub(crate) struct WriteFault {
+    /// What the last try met.
+    pub(crate) last: Fault,
+    /// Whether any of the tries may have been done, so that the last says nothing of what stands there now.
+    pub(crate) is_in_doubt: bool,
+}
+
+impl WriteFault {
+    /// The fault as it is told: of a kind that promises that nothing was done only where nothing was.
+    pub(crate) fn told(self, write: Operation) -> Fault {
+        if self.is_in_doubt { self.last.in_doubt_about(write) } else { self.last }
+    }
+}
+
 /// Makes one call, again where the fault may pass, and each time in its turn.
 pub(crate) async fn call<T, E, Sent>(
     operation: Operation,
@@ -97,6 +112,22 @@ where
     E: Error + ProvideErrorMetadata + 'static,
     Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 {
+    // What a reader is told by the last try holds, whatever became of those before.
+    write(operation, pace, most, send).await.map_err(|fault| fault.last)
+}
+
+/// The same for a call that changes something: the failure says whether a try may have been done.
+pub(crate) async fn write<T, E, Sent>(
+    operation: Operation,
+    pace: &Pace,
+    most: Tries,
+    send: impl Fn() -> Sent,
+) -> Result<T, WriteFault>
+where
+    E: Error + ProvideErrorMetadata + 'static,
+    Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+{
+    let mut is_in_doubt = false;
     let mut spent = Duration::ZERO;
     let mut tries = 0;
     loop {
@@ -108,11 +139,12 @@ where
             Ok(answer) => return Ok(answer),
             Err(fault) => fault,
         };
+        is_in_doubt |= fault.leaves_doubt();
         tries += 1;
         let pause = pause_after(tries);
         spent += start.elapsed() + pause;
         if tries == most.count() || spent > PATIENCE || !fault.is_transient() {
-            return Err(fault);
+            return Err(WriteFault { last: fault, is_in_doubt });
         }
         tokio::time::sleep(pause).await;
     }

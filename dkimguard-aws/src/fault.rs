@@ -94,6 +94,18 @@ impl Fault {
         matches!(self.kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
     }
 
+    /// Whether the call may have been done all the same: it may have been sent, and no answer tells.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        self.kind == ProviderErrorKind::Unavailable && self.operation != Operation::AssumeRole
+    }
+
+    /// The end of a write that may have been done before it came to this fault.
+    pub(crate) fn in_doubt_about(self, write: Operation) -> Self {
+        let meanwhile = if self.operation == write { String::new() } else { format!("{}: ", self.operation) };
+        let said = format!("it may have been done; {meanwhile}{}", self.said);
+        Self::new(ProviderErrorKind::Unavailable, write, said)
+    }
+
     /// What AWS or the transport said.
     pub(crate) fn said(&self) -> &str {
         &self.said

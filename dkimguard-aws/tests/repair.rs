@@ -457,6 +457,64 @@ async fn change_whose_answers_are_all_lost_is_found_when_it_is_applied_again() {
 }
 
 #[tokio::test]
+async fn change_that_may_have_been_made_never_ends_as_one_that_was_not() {
+    let throttled = json!({ "status": 400, "code": "Throttling", "message": "no" });
+    let waiting = json!({ "status": 400, "code": "PriorRequestNotComplete", "message": "no" });
+    let denied = json!({ "status": 403, "code": "AccessDenied", "message": "no" });
+    let expired = json!({ "status": 403, "code": "ExpiredToken", "message": "no" });
+    let absent = json!({ "status": 404, "code": "NoSuchHostedZone", "message": "no" });
+    let failing = json!({ "status": 500, "code": "InternalFailure", "message": "no" });
+    let lost = json!({ "drop": "when done" });
+    let theirs = json!({ "edit": { "id": ZONE, "records": [told(FIRST, "theirs.example.net")] } });
+    // Before the change the names are read, which takes two calls.
+    let again = |what: &Value| {
+        let mut fault = fault(LIST, 99, what);
+        fault["skip"] = json!(2);
+        fault
+    };
+    let unavailable = ProviderErrorKind::Unavailable;
+    let table = [
+        (vec![fault(CHANGE, 1, &lost), fault(CHANGE, 99, &waiting)], unavailable),
+        (vec![fault(CHANGE, 1, &lost), fault(CHANGE, 99, &throttled)], unavailable),
+        (vec![fault(CHANGE, 1, &lost), fault(CHANGE, 99, &denied)], unavailable),
+        (vec![fault(CHANGE, 1, &lost), fault(CHANGE, 99, &expired)], unavailable),
+        (vec![fault(CHANGE, 1, &lost), fault(CHANGE, 99, &absent)], unavailable),
+        (vec![fault(CHANGE, 1, &failing), fault(CHANGE, 99, &throttled)], unavailable),
+        (vec![fault(CHANGE, 1, &json!({ "hold": 6 })), fault(CHANGE, 99, &denied)], unavailable),
+        (vec![fault(CHANGE, 1, &lost), again(&throttled)], unavailable),
+        (vec![fault(CHANGE, 1, &lost), again(&denied)], unavailable),
+        (vec![fault(CHANGE, 1, &lost), fault(CHANGE, 1, &theirs)], unavailable),
+        // Without such a try the last answer stands.
+        (vec![fault(CHANGE, 1, &throttled), fault(CHANGE, 99, &denied)], ProviderErrorKind::Denied),
+        (vec![fault(CHANGE, 1, &theirs), again(&throttled)], ProviderErrorKind::Throttled),
+        (vec![fault(CHANGE, 1, &waiting), fault(CHANGE, 1, &theirs)], ProviderErrorKind::Stale),
+    ];
+    let peer = Peer::shared();
+    let mut runs = tokio::task::JoinSet::new();
+    for (number, (faults, kind)) in table.into_iter().enumerate() {
+        runs.spawn(async move {
+            let (account, what) = (format!("560000000{number:03}"), json!(faults));
+            add_zone(&account, &[]);
+            for fault in faults {
+                peer.add_fault(&account, fault);
+            }
+
+            let error = aws(&account).await.publisher().apply(&usual_plan()).await;
+
+            let error = error.expect_err("the fault stays");
+            assert_eq!(error.kind, kind, "{what}: {}", said(&error));
+            if kind == unavailable {
+                assert_eq!(error.operation, format!("route53:{CHANGE}"), "{what}");
+                assert!(said(&error).contains("may have been done"), "{what}: {}", said(&error));
+            }
+        });
+    }
+    while let Some(run) = runs.join_next().await {
+        run.expect("no run fails");
+    }
+}
+
+#[tokio::test]
 async fn zone_is_written_in_the_account_that_holds_it() {
     let (peer, empty, holds) = (Peer::shared(), "500000000010", "500000000011");
     add_zone(holds, &[]);
@@ -586,6 +644,59 @@ async fn start_is_made_once_whatever_fails() {
                 assert_eq!(done, 1, "{operation} {what}");
             });
         }
+    }
+    while let Some(run) = runs.join_next().await {
+        run.expect("no run fails");
+    }
+}
+
+#[tokio::test]
+async fn start_that_may_have_been_made_never_ends_as_one_that_was_not() {
+    let throttled = json!({ "status": 429, "code": "TooManyRequestsException", "message": "no" });
+    let denied = json!({ "status": 403, "code": "AccessDeniedException", "message": "no" });
+    let lost = json!({ "drop": "when done" });
+    // Before the start the identity is asked for once.
+    let again = |what: &Value| {
+        let mut fault = fault("GetEmailIdentity", 99, what);
+        fault["skip"] = json!(1);
+        fault
+    };
+    let unavailable = ProviderErrorKind::Unavailable;
+    let untold = json!({ "answer": { "DkimStatus": null } });
+    let table = [
+        (json!({}), vec![fault(PUT, 1, &lost), again(&throttled)], unavailable),
+        (json!({}), vec![fault(PUT, 1, &lost), again(&denied)], unavailable),
+        (json!({}), vec![fault(PUT, 1, &json!({ "drop": "at once" })), fault(PUT, 99, &denied)], unavailable),
+        (
+            json!({}),
+            vec![fault(PUT, 1, &json!({ "drop": "at once" })), fault(PUT, 99, &throttled)],
+            unavailable,
+        ),
+        (untold.clone(), vec![again(&throttled)], unavailable),
+        (untold, vec![again(&denied)], unavailable),
+        // Without such a try the last answer stands.
+        (json!({}), vec![fault(PUT, 1, &throttled), again(&denied)], ProviderErrorKind::Denied),
+        (json!({}), vec![fault(PUT, 99, &throttled)], ProviderErrorKind::Throttled),
+    ];
+    let peer = Peer::shared();
+    let mut runs = tokio::task::JoinSet::new();
+    for (number, (does, faults, kind)) in table.into_iter().enumerate() {
+        runs.spawn(async move {
+            let (account, what) = (format!("570000000{number:03}"), json!(faults));
+            let (aws, before) = add_idle(&account, json!({})).await;
+            peer.set_restart(&account, REGION, DOMAIN, does);
+            for fault in faults {
+                peer.add_fault(&account, fault);
+            }
+
+            let error = aws.rearm().rearm(&before).await.expect_err("the fault stays");
+
+            assert_eq!(error.kind, kind, "{what}: {}", said(&error));
+            if kind == unavailable {
+                assert_eq!(error.operation, format!("ses:{PUT}"), "{what}");
+                assert!(said(&error).contains("may have been done"), "{what}: {}", said(&error));
+            }
+        });
     }
     while let Some(run) = runs.join_next().await {
         run.expect("no run fails");

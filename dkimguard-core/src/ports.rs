@@ -116,6 +116,9 @@ pub trait ChangeHistory: Debug + Send + Sync {
 /// - If the zone is already as the plan would make it, that is success: the same plan may be applied again where the
 ///   answer was lost.
 /// - No other name and no other type is touched.
+/// - An error of the kind `Credentials`, `Denied`, `NotFound`, `Stale` or `Throttled` promises that nothing was changed.
+///   Where it may have been, by an earlier try as well, the kind is
+///   [`Unavailable`](crate::error::ProviderErrorKind::Unavailable), which promises nothing; nor does any other.
 /// - `testing::conformance::publisher` is the suite to run.
 #[async_trait]
 pub trait RecordPublisher: Debug + Send + Sync {
@@ -142,6 +145,9 @@ pub struct Published {
 /// - Only an identity whose keys the provider makes ([`KeyMaker::Provider`](crate::identity::KeyMaker::Provider)) and
 ///   for which it doesn't look is touched; for any other it is an error, and nothing is called.
 /// - The identity is never deleted.
+/// - An error of the kind `Credentials`, `Denied`, `NotFound`, `Stale` or `Throttled` promises that verification wasn't
+///   started. Where it may have been, by an earlier try as well, or was and the identity can't be told, the kind is
+///   [`Unavailable`](crate::error::ProviderErrorKind::Unavailable), which promises nothing; nor does any other.
 #[async_trait]
 pub trait Rearm: Debug + Send + Sync {
     /// Starts verification again, and gives the identity as it is afterwards: status, selectors and targets may all be

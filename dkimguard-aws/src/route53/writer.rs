@@ -13,7 +13,7 @@ use dkimguard_core::repair::{Edit, RepairPlan};
 
 use super::{Host, Route53, record};
 use crate::aws::ConfigError;
-use crate::call::{Tries, call};
+use crate::call::{Tries, WriteFault, call, write};
 use crate::fault::Fault;
 use crate::operation::Operation;
 use crate::spelling;
@@ -145,18 +145,23 @@ impl Host {
             .change_resource_record_sets()
             .hosted_zone_id(&plan.zone.id)
             .change_batch(batch(plan, standing)?);
-        match call(operation, &self.pace, Tries::Three, || request.clone().send()).await {
+        match write(operation, &self.pace, Tries::Three, || request.clone().send()).await {
             Ok(told) => Ok(Published { change: told.change_info.map(|change| bare_id(&change.id)) }),
             // An earlier try whose answer was lost may have made it so; or somebody else has come in between.
-            Err(fault) if fault.kind == ProviderErrorKind::Stale => {
-                let records = self.standing(plan).await?.records();
+            Err(WriteFault { last: fault, is_in_doubt }) if fault.kind == ProviderErrorKind::Stale => {
+                let told = |last| WriteFault { last, is_in_doubt }.told(operation);
+                let records = self.standing(plan).await.map_err(told)?.records();
                 if plan.is_applied(&records) {
                     return Ok(Published { change: None });
                 }
                 let is_stale = !plan.is_current(&records);
-                Err(if is_stale { stale(plan) } else { unusable(fault.said()) })
+                Err(match (is_stale, is_in_doubt) {
+                    (true, true) => fault.in_doubt_about(operation),
+                    (true, false) => stale(plan),
+                    (false, _) => unusable(fault.said()),
+                })
             }
-            Err(fault) => Err(fault),
+            Err(fault) => Err(fault.told(operation)),
         }
     }
 

@@ -8,12 +8,14 @@ use dkimguard_core::ports::Rearm;
 
 use super::{Holding, Place, SesSource, claim};
 use crate::account::Owner;
+use crate::call::WriteFault;
 use crate::fault::Fault;
 use crate::operation::Operation;
 use crate::region::Region;
 
 /// How often verification is started again where the fault may pass.
 const TRIES: u32 = 3;
+const PUT: Operation = Operation::PutEmailIdentityDkimSigningAttributes;
 
 /// Has Amazon SES look for the records of an identity again, in one or more accounts and regions. Cloning is cheap, and
 /// clones share their pace, also with the [`SesSource`] of the same [`Aws`](crate::Aws).
@@ -81,6 +83,14 @@ impl Rearm for SesRearm {
 
 impl Place {
     async fn rearm(&self, identity: &Identity) -> Result<Identity, Fault> {
+        let mut is_in_doubt = false;
+        let end = self.try_rearm(identity, &mut is_in_doubt).await;
+        let told = |last| WriteFault { last, is_in_doubt }.told(PUT);
+        end.map_err(told)
+    }
+
+    /// Says in `is_in_doubt` whether verification was started, or may have been.
+    async fn try_rearm(&self, identity: &Identity, is_in_doubt: &mut bool) -> Result<Identity, Fault> {
         let domain = identity.domain();
         let mut tries = 0;
         loop {
@@ -99,6 +109,7 @@ impl Place {
                 answer => answer,
             };
             tries += 1;
+            *is_in_doubt |= answer.as_ref().err().is_none_or(Fault::leaves_doubt);
             match answer {
                 Ok(answer) => {
                     return match claim::after_rearm(&before, &answer) {
@@ -146,5 +157,5 @@ fn length_of(dkim: &DkimAttributes) -> Option<&DkimSigningKeyLength> {
 }
 
 fn refusal(kind: ProviderErrorKind, said: impl Into<String>) -> Fault {
-    Fault::new(kind, Operation::PutEmailIdentityDkimSigningAttributes, said)
+    Fault::new(kind, PUT, said)
 }
