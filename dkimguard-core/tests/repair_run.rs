@@ -337,6 +337,7 @@ async fn without_a_publisher_somebody_else_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn looks_that_see_too_little_now_and_then_do_not_end_the_wait_for_hands() {
     const BLIPS: usize = 8;
+    const ALL_SERVERS: [IpAddr; 5] = [World::ROOT, World::TLD, World::TARGETS, World::NS1, World::NS2];
     let stage = Stage::new(MISSING_ONE, ProviderStatus::TemporaryFailure);
     let places = Places::new([Vantage::Resolver { address: (World::RESOLVER, 53).into() }]);
     // No zone can be edited from here.
@@ -352,12 +353,22 @@ async fn looks_that_see_too_little_now_and_then_do_not_end_the_wait_for_hands() 
         match event.as_str() {
             "refused held-elsewhere" if blips < BLIPS => {
                 blips += 1;
-                stage.dns.change(|w| _ = w.server(World::NS2).fault(Fault::Silent));
+                stage.dns.change(|w| {
+                    w.resolver(World::RESOLVER).fault(Fault::Silent);
+                    for server in ALL_SERVERS {
+                        w.server(server).fault(Fault::Silent);
+                    }
+                });
             }
             "refused held-elsewhere" => {
                 stage.host.edit(&records("ccc._domainkey CNAME ccc.dkim.amazonses.com.\n"));
             }
-            "waiting look" => stage.dns.change(|w| _ = w.server(World::NS2).heal()),
+            "waiting look" => stage.dns.change(|w| {
+                w.resolver(World::RESOLVER).heal();
+                for server in ALL_SERVERS {
+                    w.server(server).heal();
+                }
+            }),
             _ => {}
         }
         told.push(event);
