@@ -322,6 +322,23 @@ async fn dropping_the_handle_stops_the_guard() {
     assert!(stage.dns.asked().is_empty());
 }
 
+#[test]
+fn a_guard_whose_runtime_ends_before_it_ran_is_known_to_have_ended() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let source = FakeSource::new([easy_dkim_identity(DOMAIN)]);
+    let look = Look::new(Arc::new(FakeDns::new(World::easy_dkim(DOMAIN))), Places::new([]));
+    let guard = {
+        let _inside = runtime.enter();
+        Guard::builder(source, look)
+            .watch([DOMAIN.parse::<Name>().expect("a name")])
+            .spawn()
+            .expect("it may run")
+    };
+    assert!(guard.health().is_running);
+    drop(runtime);
+    assert!(!guard.health().is_running);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_port_is_counted_and_the_loop_lives_on() {
     let stage = Stage::new();

@@ -232,18 +232,21 @@ impl Guard {
     /// Runs until `stop` ends. What is being looked at then is dropped; what is being delivered or mended is given a
     /// second. What isn't delivered by then is delivered by whoever opens the same store next, and what came of a repair
     /// is found out by their looks.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Vec<(IdentityId, Memory)> {
+    pub fn run(mut self, stop: impl Future<Output = ()>) -> impl Future<Output = Vec<(IdentityId, Memory)>> {
+        // Made here, so that it ends also where its runtime does before it ever ran.
         let ended = Ended(Arc::clone(&self.shared));
-        self.run_until(stop).await;
-        let at = self.visitor.clock.now();
-        let known = self.domains.watched.values().flat_map(|watched| &watched.known);
-        let mut memories = Vec::new();
-        for Identity { id, .. } in known {
-            let memory = self.visitor.keeper.load(id, at).await;
-            memories.push((id.clone(), memory));
+        async move {
+            self.run_until(stop).await;
+            let at = self.visitor.clock.now();
+            let known = self.domains.watched.values().flat_map(|watched| &watched.known);
+            let mut memories = Vec::new();
+            for Identity { id, .. } in known {
+                let memory = self.visitor.keeper.load(id, at).await;
+                memories.push((id.clone(), memory));
+            }
+            drop(ended);
+            memories
         }
-        drop(ended);
-        memories
     }
 
     /// Runs as one task of the present Tokio runtime, until its handle is dropped or told to stop.
